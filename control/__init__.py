@@ -1,0 +1,1 @@
+"""DECIDE: plan, lock, guard, secrets, trust, deploy."""

@@ -1,0 +1,1 @@
+"""APPLY: one file a service; `site.py` gives the order."""

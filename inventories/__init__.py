@@ -1,0 +1,1 @@
+"""DECLARE: one file an environment, data only."""

@@ -1,0 +1,91 @@
+"""One server and everything it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import Field
+
+from inventories.model.fail2ban import Fail2ban
+from inventories.model.firewall import Firewall
+from inventories.model.journal import Journal
+from inventories.model.record import Record, Service
+from inventories.model.release import RELEASES, Release, ReleaseName
+from inventories.model.ssh import Ssh
+from inventories.model.swap import Swap
+from inventories.model.sysctl import Sysctl
+from inventories.model.time import Time
+from inventories.model.updates import Updates
+from inventories.model.users import Users
+from inventories.model.values import Jail, Opening
+
+if TYPE_CHECKING:
+    from inventories.model.environment import Environment
+
+T = TypeVar("T")
+HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+
+class Host(Record):
+    """A server: where it is, what it runs on, and its services."""
+
+    name: HostName
+    os: ReleaseName
+    address: IPv4Interface
+    """The public IPv4 address with its network's prefix length."""
+    address6: IPv6Interface | None = None
+    group: str = "hosts"
+    """Hosts of one group do the same work: the first is the canary of the others."""
+    memory_mb: Annotated[int, Field(ge=256)] = 1024
+    disk_mb: Annotated[int, Field(ge=2048)] = 10240
+
+    users: Users
+    ssh: Ssh = Ssh()
+    firewall: Firewall = Firewall()
+    fail2ban: Fail2ban = Fail2ban()
+    updates: Updates = Updates()
+    sysctl: Sysctl = Sysctl()
+    time: Time = Time()
+    journal: Journal = Journal()
+    swap: Swap | None = None
+
+    @property
+    def release(self) -> Release:
+        """The data of this host's operating system."""
+        return RELEASES[self.os]
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """The services this host runs, by their name, in the order of the fields."""
+        declared = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: value for name, value in declared if isinstance(value, Service)}
+
+    def openings(self, environment: Environment) -> tuple[Opening, ...]:
+        """Collect what every service needs open, and the firewall's own."""
+        return tuple(
+            _each(self.firewall.extra, (s.openings(self, environment) for s in self.services.values()))
+        )
+
+    def jails(self, environment: Environment) -> tuple[Jail, ...]:
+        """Collect the jails that the services contribute."""
+        return tuple(_each((), (service.jails(self, environment) for service in self.services.values())))
+
+    def sysctls(self, environment: Environment) -> dict[str, str]:
+        """Collect the kernel settings of all services; `sysctl` itself has the last word."""
+        last = [self.sysctl]
+        first = [service for service in self.services.values() if service is not self.sysctl]
+        return {k: v for service in (*first, *last) for k, v in service.sysctls(self, environment)}
+
+    def undisturbed(self, environment: Environment) -> tuple[str, ...]:
+        """Collect the units that an upgrade must not restart by itself."""
+        return tuple(
+            _each((), (service.undisturbed(self, environment) for service in self.services.values()))
+        )
+
+
+def _each(first: tuple[T, ...], rest: Iterator[Iterator[T]]) -> Iterator[T]:
+    yield from first
+    for items in rest:
+        yield from items

@@ -1,0 +1,96 @@
+"""Values that several services share: ports, openings, jails, keys, secrets."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from inventories.model.record import Record
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int, Field(ge=0)]
+Network = IPv4Network | IPv6Network
+Protocol = Literal["tcp", "udp"]
+
+
+class PortRange(Record):
+    """Ports from first to last, both included."""
+
+    first: Port
+    last: Port
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PortRange:
+        if self.last < self.first:
+            raise ValueError(f"a range that ends ({self.last}) at or after its start ({self.first})")
+        return self
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last
+
+    def overlaps(self, other: PortRange) -> bool:
+        """Say whether one port is in both ranges."""
+        return self.first <= other.last and other.first <= self.last
+
+
+class Opening(Record):
+    """Ports that must be reachable, by whom, and why. No source means everyone."""
+
+    ports: PortRange
+    protocol: Protocol
+    sources: tuple[Network, ...] = ()
+    why: str
+
+    @classmethod
+    def port(cls, port: int, protocol: Protocol, why: str, sources: tuple[Network, ...] = ()) -> Opening:
+        """Return the opening of a single port."""
+        return cls(ports=PortRange(first=port, last=port), protocol=protocol, why=why, sources=sources)
+
+    def sources_of(self, version: Literal[4, 6]) -> tuple[Network, ...]:
+        """Return the sources of one address family."""
+        return tuple(source for source in self.sources if source.version == version)
+
+    def admits(self, version: Literal[4, 6]) -> bool:
+        """Say whether anyone of this address family may come in."""
+        return not self.sources or bool(self.sources_of(version))
+
+
+class Jail(Record):
+    """A fail2ban jail: which log it reads, which ports a banned address loses, and when."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    filter: str
+    openings: tuple[Opening, ...]
+    log: str | None = None
+    """A log file, or None for the systemd journal."""
+    journal_match: str | None = None
+    max_retry: Annotated[int, Field(ge=1)] = 5
+    find_time: Seconds = 600
+    ban_time: Seconds = 3600
+
+
+class Secret(Record):
+    """A reference to a value in the environment's secrets; never the value itself."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __repr__(self) -> str:
+        return f"Secret({self.name}=***)"
+
+
+PublicKey = Annotated[
+    str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-\S+) \S+( .*)?$")
+]
+"""One line of an authorized_keys file without options."""
+
+
+class ControllerKey(Record):
+    """Stands for the public half of the key that the twin's controller makes on each machine."""

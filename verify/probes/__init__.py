@@ -1,0 +1,1 @@
+"""LOOK: probes return data and never assert; each can be used alone."""
