@@ -1,0 +1,1 @@
+"""PROVE: every fault, lockout, kill, leak and error, from a healthy twin, with a recorded result."""
