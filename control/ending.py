@@ -1,0 +1,87 @@
+"""How a command ends: one clear sentence, what to do about it, and an exit code; never a traceback."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import ParamSpec
+
+from invoke.exceptions import Exit
+
+from control.errors import TrunklineError
+from inventories.model import ModelError
+
+P = ParamSpec("P")
+INTERRUPTED = 130
+"""128 + SIGINT, as a shell reports it."""
+READER_GONE = 141
+"""128 + SIGPIPE."""
+
+
+def ended(body: Callable[P, int | None]) -> Callable[P, None]:
+    """Let a command end with an exit code and a sentence, whatever happens in its body.
+
+    The body returns its exit code (None is 0). `--debug` shows the traceback, `--json` gives the sentence
+    as an event on stdout too.
+    """
+
+    @functools.wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = body(*args, **kwargs)
+            sys.stdout.flush()
+        except Exit:
+            raise
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = READER_GONE
+        except BaseException as error:
+            code = _tell(error, debug=bool(kwargs.get("debug")), as_json=bool(kwargs.get("json")))
+        if code:
+            raise Exit(code=code)
+
+    return run
+
+
+def _tell(error: BaseException, *, debug: bool, as_json: bool) -> int:
+    if isinstance(error, SystemExit | GeneratorExit):
+        raise error
+    if debug:
+        traceback.print_exception(error)
+    sentences, remedy = explained(error)
+    if as_json:
+        event = {"event": "error", "messages": sentences, "remedy": remedy}
+        print(json.dumps(event), flush=True)
+    interrupted = isinstance(error, KeyboardInterrupt)
+    for sentence in sentences:
+        print(sentence if interrupted else f"error: {sentence}", file=sys.stderr)
+    if remedy:
+        print(f"  {remedy}", file=sys.stderr)
+    return INTERRUPTED if interrupted else 1
+
+
+def explained(error: BaseException) -> tuple[list[str], str]:
+    """Return the sentences that say what went wrong, and what to do about it."""
+    if isinstance(error, TrunklineError):
+        return [error.message], error.remedy
+    if isinstance(error, ModelError):
+        return [str(problem) for problem in error.problems], "Correct the inventory; nothing was contacted."
+    if isinstance(error, KeyboardInterrupt):
+        return [str(error) or "Interrupted."], ""
+    if isinstance(error, PermissionError):
+        return [_permission(error)], "Run the command as root: twins and their state belong to root."
+    if isinstance(error, OSError):
+        return [f"{error.strerror or error}: {error.filename or 'the system refused'}."], ""
+    what = str(error).strip().splitlines()
+    return (
+        [f"Unexpected {type(error).__name__}: {what[0] if what else 'no further word'}"],
+        "This is a defect of Trunkline; --debug shows where.",
+    )
+
+
+def _permission(error: PermissionError) -> str:
+    return f"{error.filename} may not be used by you." if error.filename else "You may not do this."
