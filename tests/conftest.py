@@ -1,0 +1,40 @@
+"""What holds for every test: in CI nothing is skipped, a missing capability fails by its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
+
+
+@pytest.fixture(scope="session")
+def top() -> Path:
+    """The top directory of the repository."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> pytest.TestReport:
+    """Turn a skip into a failure in CI: what was not proven there would look as if it were."""
+    report: pytest.TestReport = yield
+    return _unskipped(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> pytest.CollectReport:
+    """Turn the skip of a whole module into a failure in CI."""
+    report: pytest.CollectReport = yield
+    return _unskipped(report)
+
+
+def _unskipped(report: Report) -> Report:
+    if IN_CI and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {reason}"
+    return report
