@@ -5,7 +5,7 @@ from inventories.model.fail2ban import Fail2ban
 from inventories.model.firewall import Firewall, Forward
 from inventories.model.host import Host
 from inventories.model.journal import Journal
-from inventories.model.load import environment_names, load
+from inventories.model.load import checked, environment_names, load
 from inventories.model.problem import ModelError, Problem
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release
@@ -44,6 +44,7 @@ __all__ = [
     "Updates",
     "User",
     "Users",
+    "checked",
     "environment_names",
     "load",
 ]

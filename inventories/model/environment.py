@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from inventories.model import fault
 from inventories.model.host import Host
-from inventories.model.problem import Problem
+from inventories.model.leaves import leaves
+from inventories.model.names import DomainName
+from inventories.model.neighbours import lint_environment
+from inventories.model.problem import ModelError, Problem
 from inventories.model.record import Record
 from inventories.model.values import Network, Secret
+from inventories.model.wanted import Wanted
+
+EnvironmentName = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9-]{0,15}$"),
+    Wanted("an environment's name", "use up to 16 small letters, digits and hyphens, a letter first"),
+]
 
 
 class Environment(Record):
     """Everything that is deployed, proven and rehearsed together."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
-    domain: str
+    partial: ClassVar[bool] = True
+
+    name: EnvironmentName
+    domain: DomainName
     """Hosts are named `<host>.<domain>` in DNS."""
     controllers: Annotated[tuple[Network, ...], Field(min_length=1)]
     """Where deploys come from: always admitted to SSH, never banned."""
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     in_twin: bool = False
     """The environment exists as a twin only; it may use documentation addresses (RFC 5737, RFC 3849)."""
+
+    def name_of(self, host: Host) -> str:
+        """Return the name of a host in DNS."""
+        return f"{host.name}.{self.domain}"
 
     def host(self, name: str) -> Host:
         """Return one host by its name; KeyError when there is none."""
@@ -34,36 +53,50 @@ class Environment(Record):
 
     def never_banned(self, host: Host) -> tuple[Network, ...]:
         """Collect the networks that no jail of this host may ever ban."""
-        own = (
-            interface for h in self.hosts for interface in (h.address, h.address6) if interface is not None
-        )
-        hosts = tuple(type(i.network)(i.ip) for i in own)
+        hosts = tuple(type(i.network)(i.ip) for h in self.hosts for _, i in h.interfaces)
         return tuple(dict.fromkeys((*self.controllers, *hosts, *host.fail2ban.never)))
 
     def secrets(self) -> tuple[Secret, ...]:
         """Collect every secret that the environment refers to."""
-        return tuple(dict.fromkeys(_secrets_in(self)))
+        return tuple(dict.fromkeys(value for _, value in leaves(self) if isinstance(value, Secret)))
 
-    def lint(self) -> Iterator[Problem]:
-        """Yield what no single service can see."""
+    def lint(self, without: Mapping[str, frozenset[str]] | None = None) -> Iterator[Problem]:
+        """Yield what no single service can see.
+
+        `without` names, by host, the services that are wrong in themselves: neither they nor the services
+        that judge them are looked at.
+        """
+        yield from lint_environment(self)
         for host in self.hosts:
-            for service in host.services.values():
-                yield from service.lint(host, self)
+            wrong = (without or {}).get(host.name, frozenset())
+            for name, service in host.services.items():
+                if name not in wrong and not (wrong and service.collects):
+                    yield from service.lint(host, self)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return everything that is declared, with what each host collects from its services, for JSON.
+
+        A secret is stars and its name.
+        """
+        declared = self.model_dump(mode="json")
+        for host, its in zip(self.hosts, declared["hosts"], strict=True):
+            its["openings"] = [each.model_dump(mode="json") for each in host.openings(self)]
+            its["jails"] = [each.model_dump(mode="json") for each in host.jails(self)]
+            its["sysctls"] = host.sysctls(self)
+            its["never_banned"] = [str(network) for network in self.never_banned(host)]
+            its["undisturbed"] = list(host.undisturbed(self))
+        return declared
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of everything that is declared: the config hash of a record."""
+        canonical = json.dumps(self.resolved(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
     def inventory(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the hosts in pyinfra's form, reached by our own connector."""
+        """Return the hosts in pyinfra's form, reached by our own connector.
+
+        Raises ModelError where pyinfra reads the inventory itself and the environment is refused.
+        """
+        if fault.current() is None and (problems := tuple(self.lint())):
+            raise ModelError(problems)
         return [(f"@trunkline/{self.name}/{host.name}", {"environment": self.name}) for host in self.hosts]
-
-
-def _secrets_in(value: object) -> Iterator[Secret]:
-    if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, Record):
-        for name in type(value).model_fields:
-            yield from _secrets_in(getattr(value, name))
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _secrets_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _secrets_in(item)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv6Interface
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
+from inventories.model.addresses import Interface4, Interface6
 from inventories.model.fail2ban import Fail2ban
 from inventories.model.firewall import Firewall
 from inventories.model.journal import Journal
+from inventories.model.names import HostName
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release, ReleaseName
 from inventories.model.ssh import Ssh
@@ -19,27 +21,37 @@ from inventories.model.sysctl import Sysctl
 from inventories.model.time import Time
 from inventories.model.updates import Updates
 from inventories.model.users import Users
-from inventories.model.values import Jail, Opening
+from inventories.model.values import Jail, Network, Opening
+from inventories.model.wanted import Wanted
 
 if TYPE_CHECKING:
     from inventories.model.environment import Environment
 
 T = TypeVar("T")
-HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+GroupName = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$"),
+    Wanted("a group's name", "use small letters, digits, hyphens and underscores, a letter first"),
+]
+Memory = Annotated[int, Field(ge=256), Wanted("a size in MiB, 256 or more", "write the memory of the server")]
+Disk = Annotated[int, Field(ge=2048), Wanted("a size in MiB, 2048 or more", "write the disk of the server")]
 
 
 class Host(Record):
     """A server: where it is, what it runs on, and its services."""
 
+    partial: ClassVar[bool] = True
+    stand_ins: ClassVar[dict[str, Any]] = {"users": Users(accounts=())}
+
     name: HostName
     os: ReleaseName
-    address: IPv4Interface
+    address: Interface4
     """The public IPv4 address with its network's prefix length."""
-    address6: IPv6Interface | None = None
-    group: str = "hosts"
+    address6: Interface6 | None = None
+    group: GroupName = "hosts"
     """Hosts of one group do the same work: the first is the canary of the others."""
-    memory_mb: Annotated[int, Field(ge=256)] = 1024
-    disk_mb: Annotated[int, Field(ge=2048)] = 10240
+    memory_mb: Memory = 1024
+    disk_mb: Disk = 10240
 
     users: Users
     ssh: Ssh = Ssh()
@@ -61,6 +73,16 @@ class Host(Record):
         """The services this host runs, by their name, in the order of the fields."""
         declared = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in declared if isinstance(value, Service)}
+
+    @property
+    def interfaces(self) -> tuple[tuple[str, IPv4Interface | IPv6Interface], ...]:
+        """The addresses of this host, by the name of their field."""
+        both = (("address", self.address), ("address6", self.address6))
+        return tuple((field, interface) for field, interface in both if interface is not None)
+
+    def speaks(self, network: Network) -> bool:
+        """Say whether this host has an address of the network's family."""
+        return network.version == 4 or self.address6 is not None
 
     def openings(self, environment: Environment) -> tuple[Opening, ...]:
         """Collect what every service needs open, and the firewall's own."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from inventories.model.environment import Environment
+from inventories.model.fault import Broken, Reading, problem_of, reading
+from inventories.model.problem import ModelError, Problem
 
 INVENTORIES = Path(__file__).resolve().parent.parent
 
@@ -22,5 +27,57 @@ def load(name: str) -> Environment:
     """
     if name not in environment_names():
         raise LookupError(f"no environment {name!r}; there are: {', '.join(environment_names())}")
-    environment: Environment = importlib.import_module(f"inventories.{name}").environment
+    module = f"inventories.{name}"
+    try:
+        environment = checked(lambda: getattr(importlib.import_module(module), "environment", None))
+    except BaseException:
+        sys.modules.pop(module, None)
+        raise
+    if environment.name != name:
+        raise ModelError([_misnamed(name, environment)])
     return environment
+
+
+def checked(declare: Callable[[], Any]) -> Environment:
+    """Return the environment that `declare` makes.
+
+    Raises ModelError with every problem of every record, and what is wrong between those that are right.
+    """
+    with reading() as here:
+        declared = declare()
+    problems = set(_problems(declared, here))
+    if problems or not isinstance(declared, Environment):
+        raise ModelError(problems)
+    return declared
+
+
+def _problems(declared: Any, here: Reading) -> list[Problem]:
+    faults = [*(declared.faults if isinstance(declared, Broken) else ()), *here.loose(declared)]
+    problems = [problem_of(each) for each in faults]
+    whole = declared.remainder if isinstance(declared, Broken) else declared
+    if isinstance(whole, Environment):
+        wrong = {each.name: each.fields for each in here.broken if each.record == "Host"}
+        problems += whole.lint(wrong)
+    elif not isinstance(declared, Broken):
+        problems.append(
+            Problem(
+                "",
+                "",
+                "",
+                "nothing named environment",
+                "one Environment",
+                "write environment = Environment(...)",
+            )
+        )
+    return problems
+
+
+def _misnamed(name: str, environment: Environment) -> Problem:
+    return Problem(
+        "",
+        "",
+        "name",
+        f"{environment.name} stands in inventories/{name}.py",
+        "the name of its file",
+        f'write name="{name}", or rename the file',
+    )

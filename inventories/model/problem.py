@@ -1,5 +1,8 @@
 """What is wrong with an inventory: every problem at once, each with what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -8,20 +11,45 @@ class Problem:
     """One thing the model refuses: where it stands, what was seen, what was wanted, what to do."""
 
     host: str
+    """The host's name, empty for the environment itself."""
     service: str
     field: str
     seen: str
     wanted: str
     remedy: str
+    bare: bool = False
+    """`seen` is nothing but the value, so the sentence says "is not" between it and what was wanted."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands: `edge1 ssh.port`."""
+        return f"{self.host or 'environment'} {self.path}".strip()
+
+    @property
+    def path(self) -> str:
+        """Where it stands below its host: `ssh.port`."""
+        return ".".join(part for part in (self.service, self.field) if part)
+
+    @property
+    def sentence(self) -> str:
+        """What was seen, what was wanted, what to do, without the place."""
+        return f"{self.seen}{' is not ' if self.bare else ', wanted '}{self.wanted}; {self.remedy}"
 
     def __str__(self) -> str:
-        where = " ".join(part for part in (self.host, self.service, self.field) if part)
-        return f"{where}: seen {self.seen}, wanted {self.wanted}; {self.remedy}"
+        return f"{self.place}: {self.sentence}"
 
 
 class ModelError(Exception):
-    """An environment that is refused; carries every problem found."""
+    """An environment that is refused; carries every problem found, sorted by host, service and field."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(str(problem) for problem in problems))
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(lines(self.problems)))
+
+
+def lines(problems: Iterable[Problem]) -> list[str]:
+    """Return the sentences, one a line; what several hosts share is said once, with their names."""
+    hosts: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        hosts.setdefault((problem.path, problem.sentence), []).append(problem.host or "environment")
+    return [f"{' '.join((', '.join(names), path)).strip()}: {text}" for (path, text), names in hosts.items()]

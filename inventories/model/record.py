@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from inventories.model import fault
 from inventories.model.problem import Problem
 
 if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+
     from inventories.model.environment import Environment
     from inventories.model.host import Host
     from inventories.model.values import Jail, Opening
+else:
+    ModelMetaclass = type(BaseModel)
 
 
-class Record(BaseModel):
+class RecordType(ModelMetaclass):
+    """Makes records: while an inventory is being read, a wrong one is noted instead of raised."""
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *args: Any, **given: Any) -> Any:
+            reading = fault.current()
+            if reading is None or args:
+                return super().__call__(*args, **given)
+            return reading.build(cls, super().__call__, given)
+
+
+class Record(BaseModel, metaclass=RecordType):
     """A frozen value; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    partial: ClassVar[bool] = False
+    """Worth checking without its wrong fields, so that one wrong service hides nothing of the others."""
+    stand_ins: ClassVar[dict[str, Any]] = {}
+    """What stands for a required field that is wrong, while the rest is checked."""
+
 
 class Service(Record):
     """One service of one host. It contributes what it needs; the firewall, fail2ban and sysctl collect."""
+
+    collects: ClassVar[bool] = False
+    """Judges what the other services contribute, so it is not checked while one of them is wrong."""
 
     def openings(self, host: Host, environment: Environment) -> Iterator[Opening]:
         """Yield the ports this service needs reachable, and by whom."""
@@ -43,3 +68,9 @@ class Service(Record):
     def lint(self, host: Host, environment: Environment) -> Iterator[Problem]:
         """Yield what no single field can see: this record against its host and environment."""
         yield from ()
+
+    def problem(
+        self, host: Host, field: str, seen: str, wanted: str, remedy: str, *, bare: bool = False
+    ) -> Problem:
+        """Return a problem of this service on a host."""
+        return Problem(host.name, type(self).__name__.lower(), field, seen, wanted, remedy, bare)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
+from inventories.model.addresses import Network
+from inventories.model.keys import PublicKey
 from inventories.model.record import Record
+from inventories.model.wanted import Wanted, refusal
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[int, Field(ge=0)]
-Network = IPv4Network | IPv6Network
+__all__ = [
+    "ControllerKey",
+    "Count",
+    "Jail",
+    "Megabytes",
+    "Network",
+    "Opening",
+    "Port",
+    "PortRange",
+    "Protocol",
+    "PublicKey",
+    "Seconds",
+    "Secret",
+]
+
+Port = Annotated[int, Field(ge=1, le=65535), Wanted("a port (1-65535)", "write a number from 1 to 65535")]
+Megabytes = Annotated[int, Field(ge=1), Wanted("a size in MiB", "write a whole number, 1 or more")]
+Seconds = Annotated[int, Field(ge=0), Wanted("a number of seconds", "write a whole number, 0 or more")]
+Count = Annotated[int, Field(ge=1), Wanted("a count", "write a whole number, 1 or more")]
 Protocol = Literal["tcp", "udp"]
 
 
@@ -24,7 +42,8 @@ class PortRange(Record):
     @model_validator(mode="after")
     def _ordered(self) -> PortRange:
         if self.last < self.first:
-            raise ValueError(f"a range that ends ({self.last}) at or after its start ({self.first})")
+            remedy = "write the lower port as first, the higher as last"
+            raise refusal(f"{self.first}-{self.last}", "a range of ports", remedy)
         return self
 
     def __len__(self) -> int:
@@ -32,6 +51,9 @@ class PortRange(Record):
 
     def __contains__(self, port: int) -> bool:
         return self.first <= port <= self.last
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
     def overlaps(self, other: PortRange) -> bool:
         """Say whether one port is in both ranges."""
@@ -51,6 +73,9 @@ class Opening(Record):
         """Return the opening of a single port."""
         return cls(ports=PortRange(first=port, last=port), protocol=protocol, why=why, sources=sources)
 
+    def __str__(self) -> str:
+        return f"{self.protocol} {self.ports} ({self.why})"
+
     def sources_of(self, version: Literal[4, 6]) -> tuple[Network, ...]:
         """Return the sources of one address family."""
         return tuple(source for source in self.sources if source.version == version)
@@ -69,7 +94,7 @@ class Jail(Record):
     log: str | None = None
     """A log file, or None for the systemd journal."""
     journal_match: str | None = None
-    max_retry: Annotated[int, Field(ge=1)] = 5
+    max_retry: Count = 5
     find_time: Seconds = 600
     ban_time: Seconds = 3600
 
@@ -77,7 +102,15 @@ class Jail(Record):
 class Secret(Record):
     """A reference to a value in the environment's secrets; never the value itself."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9_]*$"),
+        Wanted("a secret's name", "use small letters, digits and underscores, a letter first"),
+    ]
+
+    @model_serializer
+    def _starred(self) -> str:
+        return f"*** ({self.name})"
 
     def __str__(self) -> str:
         return "***"
@@ -86,11 +119,9 @@ class Secret(Record):
         return f"Secret({self.name}=***)"
 
 
-PublicKey = Annotated[
-    str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-\S+) \S+( .*)?$")
-]
-"""One line of an authorized_keys file without options."""
-
-
 class ControllerKey(Record):
     """Stands for the public half of the key that the twin's controller makes on each machine."""
+
+    @model_serializer
+    def _said(self) -> str:
+        return "the controller's own key"

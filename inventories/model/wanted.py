@@ -1,0 +1,48 @@
+"""What a field wants, in words: the sentence of every value that does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+ERROR = "declared"
+LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Annotates a type: whatever fails it is "<value> is not <what>; <remedy>", one error, no jargon."""
+
+    what: str
+    remedy: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._checked, handler(source))
+
+    def _checked(self, value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError as error:
+            if any(each["type"] == ERROR for each in error.errors()):
+                raise
+            raise refusal(shown(value), self.what, self.remedy) from None
+
+
+def refusal(seen: str, wanted: str, remedy: str, *, bare: bool = True) -> PydanticCustomError:
+    """Return the error that a validator raises: what was seen, what was wanted, what to do."""
+    return PydanticCustomError(
+        ERROR,
+        "{seen} is not {wanted}; {remedy}" if bare else "{seen}, wanted {wanted}; {remedy}",
+        {"seen": seen, "wanted": wanted, "remedy": remedy, "bare": bare},
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence may show it: short, and never a private key."""
+    if isinstance(value, str) and "PRIVATE KEY" in value:
+        return "a private key"
+    text = repr(value) if isinstance(value, str | int | float | bytes | dict | list | tuple) else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
