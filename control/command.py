@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from invoke.tasks import Task, task
+from invoke.tasks import task
 
 from control.ending import ended
 
@@ -26,20 +26,20 @@ OPTIONS = {
 """Help of the options that several commands share."""
 
 
-def command(name: str | None = None, **helps: str) -> Callable[[Callable[P, int | None]], Task[Any]]:
+def command(called: str | None = None, /, **helps: str) -> Callable[[Callable[P, int | None]], Any]:
     """Make an invoke task of a body that returns its exit code.
 
     `helps` explains the options of this command alone. Raises TypeError, at import, for an option that
     nobody explained.
     """
 
-    def made(body: Callable[P, int | None]) -> Task[Any]:
+    def made(body: Callable[P, int | None]) -> Any:
         names = [each for each in inspect.signature(body).parameters if each != "c"]
         missing = [each for each in names if each not in helps and each not in OPTIONS]
         if missing or not body.__doc__:
             raise TypeError(f"{body.__name__}: nobody explained {', '.join(missing) or 'what it does'}")
         shown = {each: helps.get(each, OPTIONS.get(each, "")) for each in names}
-        made_task: Task[Any] = task(ended(body), name=name, help=shown, auto_shortflags=False)
+        made_task: Any = task(ended(body), name=called, help=shown, auto_shortflags=False)
         return made_task
 
     return made

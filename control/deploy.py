@@ -1,0 +1,160 @@
+"""Bring an environment to what its inventory declares, and prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from control import history, places
+from control.console import Console
+from control.errors import TrunklineError
+from control.history import Record
+from control.plan import tell as tell_plan
+from control.preflight import preflight
+from control.progress import Board
+from control.secrets import store_of
+from control.session import LEASE, opened, show
+from control.target import Target
+from control.verification import Verification, verify
+from control.verification import tell as tell_verification
+
+if TYPE_CHECKING:
+    from control.engine import Engine
+
+HOLDS = 0
+FAILS = 1
+OLD_FAILURES = 3
+
+
+def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int:
+    """Preflight, lock, plan, apply in batches, verify, record.
+
+    Returns 0 when everything holds, 3 when the checks that fail also failed in the last record, 1 otherwise.
+    The twin, where the environment lives in one, is up already.
+    """
+    secrets = store_of(target).needed(target.environment.secrets())
+    before = history.last(target.instance)
+    with opened(target, secrets, console) as engine:
+        with console.progress(f"deploy {target.instance}") as board:
+            preflight(engine, target, board, adopt=adopt)
+            engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
+            settle_guards(engine, target, console)
+            changed = _converge(engine, target, console, board)
+        if not changed:
+            console.say("Nothing to change.")
+        verification = verify(target, console)
+        _keep(engine, target, verification, console)
+        engine.unlock()
+    tell_verification(verification, console)
+    table(target, verification, console)
+    return ending(verification, before, console)
+
+
+def settle_guards(engine: Engine, target: Target, console: Console) -> None:
+    """Confirm what an earlier deploy left armed: a new login just worked, and the lock is ours.
+
+    Raises TrunklineError where the guard cannot be confirmed; it will return by itself.
+    """
+    for answer in engine.confirm(target.names):
+        if answer.armed and answer.ok:
+            console.warn(f"{answer.host}: an earlier deploy was cut off; its guard is confirmed now.")
+        elif not answer.ok:
+            raise TrunklineError(f"{answer.host}: {answer.error}", answer.remedy or "Wait for its return.")
+
+
+def batches(target: Target) -> Iterator[list[str]]:
+    """Yield the hosts that are changed together: of each group the first alone, then the others."""
+    groups: dict[str, list[str]] = {}
+    for host in target.hosts:
+        groups.setdefault(host.group, []).append(host.name)
+    for canary, *others in groups.values():
+        yield [canary]
+        if others:
+            yield others
+
+
+def _converge(engine: Engine, target: Target, console: Console, board: Board) -> bool:
+    """Plan, then apply what differs; return whether there was anything."""
+    for name in target.names:
+        board.working(name, "plan")
+    steps = engine.plan(target.names)
+    for name in target.names:
+        board.done(name, "plan")
+    if console.as_json:
+        tell_plan(steps, target, console, diffs=False)
+    if not any(step.changes for step in steps):
+        return False
+    for batch in batches(target):
+        for event in engine.apply(batch):
+            show(event, console, board)
+        _confirmed(engine, batch)
+    return True
+
+
+def _confirmed(engine: Engine, batch: Sequence[str]) -> None:
+    """Make sure that no guard of these hosts is armed any more."""
+    for answer in engine.confirm(list(batch)):
+        if not answer.ok:
+            raise TrunklineError(f"{answer.host}: {answer.error}", answer.remedy or "It returns by itself.")
+
+
+def _keep(engine: Engine, target: Target, verification: Verification, console: Console) -> None:
+    """Write the record on the controller and on each host; a host that does not keep it is told."""
+    entry = history.record(
+        target.environment, target.names, "deploy", verification.verdicts, verification.failures
+    )
+    history.keep(target.instance, entry)
+    for name in target.names:
+        answer = engine.agent(name, ["release", "record"], input=history.as_json(entry))
+        if answer.returncode:
+            console.warn(f"{name}: does not keep the record of this deploy: {answer.stderr.strip()}")
+
+
+def ending(verification: Verification, before: Record | None, console: Console) -> int:
+    """Say what the deploy came to and return its exit code."""
+    failures = verification.failures
+    if verification.passed and not failures:
+        return HOLDS
+    known = set(before.failures) if before else set()
+    new = [each for each in failures if each not in known]
+    if failures and not new:
+        console.warn(f"Applied; what fails failed before as well: {', '.join(failures)}.")
+        return OLD_FAILURES
+    stays = "There is no verified release to return to: what was applied stays."
+    console.say(f"Applied, but these checks fail: {', '.join(new or failures)}. {stays}", "bold red")
+    return FAILS
+
+
+def table(target: Target, verification: Verification | None, console: Console) -> None:
+    """Show host, service and state, and what can be tried from this machine."""
+    rows = []
+    for host in target.hosts:
+        for service in host.services:
+            rows.append((host.name, service, _state(host.name, service, verification)))
+    console.table("service", ("Host", "Service", "State"), rows)
+    if target.environment.in_twin:
+        _forwards(target, console)
+
+
+def _state(host: str, service: str, verification: Verification | None) -> str:
+    own = [
+        check["verdict"]
+        for check in (verification.checks if verification else ())
+        if check["host"] == host and check["service"] == service
+    ]
+    worst = next((each for each in ("fail", "blocked", "warn", "not proven", "ok") if each in own), "")
+    return f"{worst}: {own.count('ok')} of {len(own)} checks hold" if own else "deployed: no check of its own"
+
+
+def _forwards(target: Target, console: Console) -> None:
+    from twin.twin import Twin
+
+    console.title("Try it from this machine:")
+    key = places.controller_key_of(target.instance)
+    for forward in Twin(target.environment, name=target.instance).forwards:
+        host = target.environment.host(forward.host)
+        if forward.host_port == host.ssh.port:
+            user = host.users.deploy
+            console.say(f"  {forward.host}  ssh -p {forward.port} -i {key} {user}@{forward.address}")
+        else:
+            console.say(f"  {forward.host}  {forward.what}: {forward.address}:{forward.port}")

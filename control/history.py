@@ -1,0 +1,134 @@
+"""What each deploy came to: on the controller, newest last, and on each host by its agent."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from control import places
+from control.atomic import write_private
+from inventories.model import Environment
+
+ROOT = Path(__file__).resolve().parent.parent
+RENDERING = ("inventories", "deploys", "templates")
+"""The directories whose content decides what stands on a host."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One deploy: which code and values, on which hosts, by whom, when, and what verify said."""
+
+    commit: str
+    """The commit deployed, followed by `+uncommitted` where the clone differs from it."""
+    config: str
+    """SHA-256 over the model and everything that renders it."""
+    hosts: tuple[str, ...]
+    who: str
+    when: str
+    """UTC, ISO 8601."""
+    purpose: str
+    verdicts: dict[str, int]
+    """How many checks came to each verdict; empty where verify did not run."""
+    failures: tuple[str, ...]
+    """The ids of the checks that failed."""
+
+    @property
+    def verified(self) -> bool:
+        """Say whether verify ran and nothing failed."""
+        return bool(self.verdicts) and not self.failures
+
+
+def holder() -> str:
+    """Name who works here, as locks and records do: user@controller."""
+    user = os.environ.get("SUDO_USER") or getpass.getuser()
+    return f"{user}@{socket.gethostname()}"
+
+
+def commit() -> str:
+    """Return the clone's commit, marked where it has changes; `uncommitted` outside of git."""
+    head = _git("rev-parse", "--short=12", "HEAD")
+    if not head:
+        return "uncommitted"
+    return f"{head}+uncommitted" if _git("status", "--porcelain") else head
+
+
+def config_hash(environment: Environment) -> str:
+    """Return the SHA-256 over the model's values and every file that renders them."""
+    digest = hashlib.sha256(environment.model_dump_json().encode())
+    for directory in RENDERING:
+        for path in sorted((ROOT / directory).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def record(
+    environment: Environment,
+    hosts: Sequence[str],
+    purpose: str,
+    verdicts: dict[str, int],
+    failures: Sequence[str],
+) -> Record:
+    """Return the record of a deploy that ends now."""
+    return Record(
+        commit=commit(),
+        config=config_hash(environment),
+        hosts=tuple(hosts),
+        who=holder(),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        purpose=purpose,
+        verdicts=dict(verdicts),
+        failures=tuple(failures),
+    )
+
+
+def as_json(entry: Record) -> str:
+    """Return a record as one JSON object."""
+    return json.dumps(asdict(entry), sort_keys=True)
+
+
+def keep(instance: str, entry: Record) -> Path:
+    """Write a record into the instance's history and return its file."""
+    stamp = datetime.fromisoformat(entry.when).strftime("%Y%m%dT%H%M%SZ")
+    directory = places.state_of(instance) / "history"
+    number = len(list(directory.glob("*.json"))) if directory.is_dir() else 0
+    path = directory / f"{stamp}-{number:05}.json"
+    write_private(path, (as_json(entry) + "\n").encode())
+    return path
+
+
+def records(instance: str) -> list[Record]:
+    """Return the instance's history, oldest first."""
+    paths = sorted((places.state_of(instance) / "history").glob("*.json"))
+    return [_read(path) for path in paths]
+
+
+def last(instance: str) -> Record | None:
+    """Return the newest record that verify had its say in, or None."""
+    return next((entry for entry in reversed(records(instance)) if entry.verdicts), None)
+
+
+def _read(path: Path) -> Record:
+    held = json.loads(path.read_text())
+    held["hosts"] = tuple(held["hosts"])
+    held["failures"] = tuple(held["failures"])
+    return Record(**held)
+
+
+def _git(*arguments: str) -> str:
+    try:
+        ran = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=False
+        )
+    except OSError:
+        return ""
+    return ran.stdout.strip() if ran.returncode == 0 else ""

@@ -1,0 +1,210 @@
+"""Everything that stands in the way of a deploy, told at once, before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from control import places
+from control.errors import TrunklineError, raise_all
+from control.progress import Board
+from control.target import Target
+from inventories.model import Environment, Host, Opening
+
+if TYPE_CHECKING:
+    from control.engine import Engine
+
+SURVEY = Path(__file__).with_name("survey.py")
+NO_PYTHON = 96
+"""Exit code of the survey's shell part on a host without python3."""
+PATIENCE = 600.0
+"""Seconds that a held package lock or a running cloud-init is waited for."""
+PAUSE = 3.0
+"""Seconds between two looks at a host that is waited for."""
+NEEDED_MB = {"/": 500, "/var": 500, "/boot": 20}
+"""Free space below which packages or an upgrade could break off half-way."""
+MAX_OFFSET = 300.0
+"""Seconds a clock may be off before signatures and certificates are refused; chrony mends less by itself."""
+OLDEST_PYTHON = (3, 10)
+OWN_PROCESSES = {"ssh": {"sshd", "systemd", "init"}}
+"""Whose listeners on a service's port are its own, by process name."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a host says of itself before a deploy (control/survey.py)."""
+
+    seen: dict[str, Any]
+    offset: float
+    """Seconds that the host's clock is ahead of the controller's."""
+
+    @property
+    def busy(self) -> str:
+        """Name who is at work on the host and must be waited for, or nothing."""
+        if self.seen["cloud_init"]:
+            return "cloud-init is still setting the host up"
+        held = [f"{lock['command'] or 'a process'} (pid {lock['pid']})" for lock in self.seen["locks"]]
+        what = [lock["what"] for lock in self.seen["locks"]]
+        return f"{held[0]} holds the {what[0]} lock" if held else ""
+
+
+def preflight(engine: Engine, target: Target, board: Board, *, adopt: bool) -> dict[str, Survey]:
+    """Survey the chosen hosts, waiting for package locks; raise every obstacle at once.
+
+    The engine is open; hosts it could not reach are obstacles as well. Changes nothing.
+    """
+    obstacles: list[TrunklineError] = []
+    surveys: dict[str, Survey] = {}
+    deadline = time.monotonic() + PATIENCE
+    for host in target.hosts:
+        board.working(host.name, "preflight")
+        try:
+            survey = _waited(engine, host, board, deadline)
+        except TrunklineError as error:
+            obstacles.append(error)
+        else:
+            surveys[host.name] = survey
+            obstacles.extend(judged(survey, host, target, adopt=adopt))
+        board.done(host.name, "preflight")
+    raise_all(obstacles)
+    return surveys
+
+
+def surveyed(engine: Engine, host: Host) -> Survey:
+    """Look at one host now. Raises TrunklineError where it cannot be looked at."""
+    script = (
+        f"command -v python3 >/dev/null || exit {NO_PYTHON}\n"
+        f"python3 -I - <<'END_OF_SURVEY'\n{SURVEY.read_text()}\nEND_OF_SURVEY\n"
+    )
+    began = time.time()
+    result = engine.command(host.name, script, timeout=120)
+    middle = (began + time.time()) / 2
+    if result.returncode == NO_PYTHON:
+        raise TrunklineError(
+            f"{host.name}: there is no python3.", "Install it there: `apt-get install python3-minimal`."
+        )
+    try:
+        seen = json.loads(result.stdout)
+    except ValueError as error:
+        said = result.stderr.strip().splitlines()
+        raise TrunklineError(
+            f"{host.name}: could not be surveyed: {said[-1] if said else f'exit {result.returncode}'}.",
+            "Look with `ssh` whether python3 works there.",
+        ) from error
+    return Survey(seen, seen["now"] - middle)
+
+
+def judged(survey: Survey, host: Host, target: Target, *, adopt: bool) -> Iterator[TrunklineError]:
+    """Yield what stands in the way on one host."""
+    yield from _system(survey, host)
+    yield from _room(survey, host)
+    yield from _clock(survey, host)
+    yield from _strangers(survey, host, target.environment)
+    if not adopt and not survey.seen["manifest"]:
+        yield from _first_contact(survey, host, target)
+
+
+def _waited(engine: Engine, host: Host, board: Board, deadline: float) -> Survey:
+    survey = surveyed(engine, host)
+    while survey.busy:
+        board.working(host.name, f"waiting: {survey.busy}")
+        if time.monotonic() > deadline:
+            raise TrunklineError(
+                f"{host.name}: {survey.busy}, for ten minutes already.",
+                "Let it finish, or find out there why it hangs (`ps`, `cloud-init status --long`).",
+            )
+        time.sleep(PAUSE)
+        survey = surveyed(engine, host)
+    return survey
+
+
+def _system(survey: Survey, host: Host) -> Iterator[TrunklineError]:
+    seen = survey.seen
+    wanted = [host.release.os_id, host.release.version_id]
+    if seen["os"] != wanted:
+        yield TrunklineError(
+            f"{host.name}: runs {' '.join(seen['os'])}, the inventory says {' '.join(wanted)}.",
+            "Correct `os` in the inventory, or install the host anew.",
+        )
+    if not seen["systemd"]:
+        yield TrunklineError(f"{host.name}: systemd does not run there.", "Use a whole system, no container.")
+    if tuple(int(part) for part in seen["python"].split(".")[:2]) < OLDEST_PYTHON:
+        yield TrunklineError(
+            f"{host.name}: python3 is {seen['python']}, 3.10 or later is needed.", "Use a supported release."
+        )
+
+
+def _room(survey: Survey, host: Host) -> Iterator[TrunklineError]:
+    for path, free in survey.seen["free_mb"].items():
+        if free < NEEDED_MB[path]:
+            yield TrunklineError(
+                f"{host.name}: {path} has {free} MB free, {NEEDED_MB[path]} are needed.",
+                "Make room there: `apt-get clean`, `journalctl --vacuum-size=100M`, or a larger disk.",
+            )
+    inodes = survey.seen["free_inodes"]
+    if inodes is not None and inodes < 10_000:
+        yield TrunklineError(f"{host.name}: /var has {inodes} inodes left.", "Delete small files there.")
+    declared, seen = host.memory_mb, survey.seen["memory_mb"]
+    if seen < declared * 0.85:
+        yield TrunklineError(
+            f"{host.name}: has {seen} MB of memory, the inventory says {declared}.",
+            "Correct `memory_mb` in the inventory, or resize the host.",
+        )
+
+
+def _clock(survey: Survey, host: Host) -> Iterator[TrunklineError]:
+    if abs(survey.offset) > MAX_OFFSET:
+        direction = "ahead of" if survey.offset > 0 else "behind"
+        yield TrunklineError(
+            f"{host.name}: its clock is {abs(survey.offset):.0f} s {direction} the controller's.",
+            "Set it there (`date -u -s @$(...)`), or the controller's if that one is wrong: "
+            "package signatures and certificates would be refused.",
+        )
+
+
+def _strangers(survey: Survey, host: Host, environment: Environment) -> Iterator[TrunklineError]:
+    for name, service in host.services.items():
+        for opening in service.openings(host, environment):
+            for listener in survey.seen["listeners"]:
+                if _foreign(listener, opening, OWN_PROCESSES.get(name, {name})):
+                    yield TrunklineError(
+                        f"{host.name}: {listener['protocol']} port {listener['port']}, which {name} needs, "
+                        f"is held by {', '.join(listener['processes'])}.",
+                        "Stop that program there, or give one of the two another port.",
+                    )
+
+
+def _foreign(listener: dict[str, Any], opening: Opening, own: set[str]) -> bool:
+    holders = set(listener["processes"])
+    wanted = listener["protocol"] == opening.protocol and listener["port"] in opening.ports
+    return wanted and bool(holders) and not holders & own
+
+
+def _first_contact(survey: Survey, host: Host, target: Target) -> Iterator[TrunklineError]:
+    declared = [key for user in host.users.accounts for key in user.keys if isinstance(key, str)]
+    own = {" ".join(key.split()[:2]) for key in (*declared, *controller_keys(target))}
+    strangers = [seen for seen in survey.seen["keys"] if seen["key"] not in own]
+    remedy = "If the deploy may replace them, say `--adopt`; `invoke plan --adopt` shows what would go."
+    if survey.seen["rules"]:
+        yield TrunklineError(
+            f"{host.name}: has {survey.seen['rules']} packet filter rules that nobody declared.",
+            remedy,
+        )
+    if strangers:
+        accounts = ", ".join(sorted({seen["account"] for seen in strangers}))
+        yield TrunklineError(
+            f"{host.name}: SSH keys that the inventory does not declare may log in as {accounts}.", remedy
+        )
+
+
+def controller_keys(target: Target) -> tuple[str, ...]:
+    """Return the public keys that this machine itself logs in with: they are no strangers' keys."""
+    if target.environment.in_twin:
+        paths = [places.controller_key_of(target.instance).with_suffix(".pub")]
+    else:
+        paths = sorted((Path.home() / ".ssh").glob("*.pub"))
+    return tuple(path.read_text().strip() for path in paths if path.exists())

@@ -1,0 +1,302 @@
+"""Trunkline: servers as one typed value: deployed, proven from inside and outside, rehearsed on a twin.
+
+The commands of `invoke`. Each body only checks its arguments and calls the part that does the work.
+"""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from control.arguments import number
+from control.command import command
+from control.console import Console
+from control.target import target
+
+
+@command("commands")
+def commands(c: Context) -> None:
+    """List the commands, and how to learn more of one."""
+    from control.commands import tell
+
+    tell(__doc__ or "", namespace)
+
+
+@command()
+def show(c: Context, env: str = "lab", limit: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show the resolved record: every value, also those nobody wrote down."""
+    from control import show as record
+
+    record.show(target(env, limit), Console(as_json=json))
+
+
+@command(out="Write the files below this directory, one directory a host, instead of showing them.")
+def render(
+    c: Context, env: str = "lab", host: str = "", out: str = "", json: bool = False, debug: bool = False
+) -> None:
+    """Show every file as it will stand on the host, or write them with --out."""
+    from control.render import render as rendering
+
+    rendering(target(env, host), Console(as_json=json), out)
+
+
+@command()
+def lint(c: Context, env: str = "lab", json: bool = False, debug: bool = False) -> None:
+    """Say everything that is wrong with an inventory, before any host is contacted."""
+    from control.lint import lint as linting
+
+    linting(env, Console(as_json=json))
+
+
+@command()
+def openings(c: Context, env: str = "lab", limit: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show the sheet for the provider's firewall: ports, sources, and why."""
+    from control.openings import openings as sheet
+
+    sheet(target(env, limit), Console(as_json=json))
+
+
+@command()
+def plan(
+    c: Context,
+    env: str = "lab",
+    limit: str = "",
+    twin: str = "",
+    adopt: bool = False,
+    json: bool = False,
+    debug: bool = False,
+) -> int:
+    """Show what a deploy would change, with diffs; exit code 0 nothing, 2 changes, 1 error."""
+    from control.plan import plan as planning
+
+    return planning(target(env, limit, twin), Console(as_json=json, debug=debug), adopt=adopt)
+
+
+@command()
+def deploy(
+    c: Context,
+    env: str = "lab",
+    limit: str = "",
+    twin: str = "",
+    wait: str = "0",
+    adopt: bool = False,
+    json: bool = False,
+    debug: bool = False,
+) -> int:
+    """Bring an environment to what its inventory declares, and prove it; boots its twin first.
+
+    Exit code 0: all holds. 3: applied, but checks fail that failed before as well. 1: anything else.
+    """
+    from control.deploy import deploy as deploying
+    from control.twins import up
+
+    seconds = number("wait", wait, 0, 86400)
+    chosen, console = target(env, limit, twin), Console(as_json=json, debug=debug)
+    if chosen.environment.in_twin:
+        up(chosen, console)
+    return deploying(chosen, console, adopt=adopt, wait=seconds)
+
+
+@command(
+    strict="A check that cannot be proven for lack of a vantage point fails too.",
+    disruptive="Also run the checks that disturb: bans, full port sweeps, forced renewals.",
+    keyword="Only the checks whose name matches, as pytest's -k.",
+)
+def verify(
+    c: Context,
+    env: str = "lab",
+    limit: str = "",
+    twin: str = "",
+    keyword: str = "",
+    strict: bool = False,
+    disruptive: bool = False,
+    json: bool = False,
+    debug: bool = False,
+) -> int:
+    """Run every check from every vantage point: what must be open, closed, loaded and true."""
+    from control import verification
+
+    chosen, console = target(env, limit, twin), Console(as_json=json, debug=debug)
+    seen = verification.verify(chosen, console, strict=strict, disruptive=disruptive, keyword=keyword)
+    verification.tell(seen, console)
+    return 0 if seen.passed else 1
+
+
+@command(
+    replace="Hosts whose changed key may be replaced, after both were shown: names separated by commas.",
+    expect="Fingerprints (SHA256:...) known from elsewhere, separated by commas: pinned without asking.",
+)
+def trust(
+    c: Context,
+    env: str = "lab",
+    limit: str = "",
+    twin: str = "",
+    replace: str = "",
+    expect: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> int:
+    """Fetch the hosts' SSH keys, show their fingerprints, ask, and pin them: strict ever after."""
+    from control.trust import trust as trusting
+
+    return trusting(target(env, limit, twin), Console(as_json=json), replace=replace, expect=expect)
+
+
+@command()
+def status(
+    c: Context, env: str = "lab", limit: str = "", twin: str = "", json: bool = False, debug: bool = False
+) -> None:
+    """Show of each host: up, who deployed what and when, what verify said, lock and guard."""
+    from control.status import status as asking
+
+    asking(target(env, limit, twin), Console(as_json=json, debug=debug))
+
+
+@command(
+    rows="Rows or tables to run, separated by commas (default: all).",
+    list="Name the rows, their last result and age, and run nothing.",
+)
+def prove(c: Context, rows: str = "", list: bool = False, debug: bool = False) -> int:
+    """Run the exhaustive proofs: every fault, lockout, kill and error, each from a snapshot; resumable."""
+    import prove as proofs
+
+    return proofs.run([each for each in rows.split(",") if each], list_only=list)
+
+
+@command("up")
+def twin_up(c: Context, env: str = "lab", twin: str = "", json: bool = False, debug: bool = False) -> None:
+    """Boot the twin: real Debian hosts in network namespaces of this machine."""
+    from control.twins import up
+
+    up(target(env, "", twin), Console(as_json=json, debug=debug))
+
+
+@command("down", erase="Forget the disks and the snapshots as well: the next up starts anew.")
+def twin_down(
+    c: Context, env: str = "lab", twin: str = "", erase: bool = False, json: bool = False, debug: bool = False
+) -> None:
+    """Stop the twin and leave nothing of it on this machine but its disks."""
+    from control.twins import down
+
+    down(target(env, "", twin), Console(as_json=json, debug=debug), erase=erase)
+
+
+@command("status")
+def twin_status(
+    c: Context, env: str = "lab", twin: str = "", json: bool = False, debug: bool = False
+) -> None:
+    """Show the twin's hosts, snapshots, and what is forwarded to loopback."""
+    from control.twins import show_status
+
+    show_status(target(env, "", twin), Console(as_json=json, debug=debug))
+
+
+@command("shell", host="The host to enter; also `controller` and `stranger`.")
+def twin_shell(c: Context, host: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
+    """Become root in one of the twin's hosts, by a road that does not depend on SSH."""
+    from control.twins import enter
+
+    enter(target(env, "", twin), host)
+
+
+@command("snapshot", label="A name for it: letters, digits, dots and dashes.")
+def twin_snapshot(c: Context, label: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
+    """Keep the disks of all hosts under a label."""
+    from control.twins import snapshot
+
+    snapshot(target(env, "", twin), Console(), label)
+
+
+@command("restore", label="The snapshot's label.")
+def twin_restore(c: Context, label: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
+    """Bring all disks back to a snapshot and boot every host."""
+    from control.twins import restore
+
+    restore(target(env, "", twin), Console(), label)
+
+
+@command("reboot", host="The host to restart.")
+def twin_reboot(c: Context, host: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
+    """Restart one host, as a real reboot would: its kernel state is gone."""
+    from control.twins import reboot
+
+    reboot(target(env, "", twin), Console(), host)
+
+
+@command("set", name="The secret's name, as the inventory refers to it.")
+def secrets_set(c: Context, name: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
+    """Set a secret from a prompt without echo, or from stdin; never from the command line."""
+    from control.vault import put
+
+    put(target(env, "", twin), Console(), name)
+
+
+@command("generate", name="The secret's name.")
+def secrets_generate(
+    c: Context, name: str, env: str = "lab", twin: str = "", length: str = "43", debug: bool = False
+) -> None:
+    """Make a strong value for a secret that has none."""
+    from control.vault import generate
+
+    generate(target(env, "", twin), Console(), name, number("length", length, 16, 512))
+
+
+@command("rotate", name="The secret's name.")
+def secrets_rotate(
+    c: Context, name: str, env: str = "lab", twin: str = "", length: str = "43", debug: bool = False
+) -> None:
+    """Make a new value for a secret that has one; the next deploy brings it to the hosts."""
+    from control.vault import rotate
+
+    rotate(target(env, "", twin), Console(), name, number("length", length, 16, 512))
+
+
+@command("list")
+def secrets_list(
+    c: Context, env: str = "lab", twin: str = "", json: bool = False, debug: bool = False
+) -> int:
+    """List the secrets' names, and which are used, missing or unused; never a value."""
+    from control.vault import listing
+
+    return listing(target(env, "", twin), Console(as_json=json))
+
+
+@command(
+    "recipients",
+    add="Let this key read too: age1..., an ssh-ed25519 line, or the path of a .pub file.",
+    remove="Let this key read no longer, written the same way.",
+)
+def secrets_recipients(
+    c: Context, env: str = "lab", twin: str = "", add: str = "", remove: str = "", json: bool = False,
+    debug: bool = False,
+) -> None:  # fmt: skip
+    """List who may read an environment's secrets; let somebody in or out."""
+    from control.vault import recipients
+
+    recipients(target(env, "", twin), Console(as_json=json), add=add, remove=remove)
+
+
+@command("identity")
+def secrets_identity(c: Context, debug: bool = False) -> None:
+    """Show the public half of your own age identity, and make the identity where there is none."""
+    from control.vault import identity
+
+    identity(Console())
+
+
+namespace = Collection(show, render, lint, openings, plan, deploy, verify, trust, status, prove)
+namespace.add_task(commands, default=True)
+namespace.add_collection(
+    Collection("twin", twin_up, twin_down, twin_status, twin_shell, twin_snapshot, twin_restore, twin_reboot)
+)
+namespace.add_collection(
+    Collection(
+        "secrets",
+        secrets_set,
+        secrets_generate,
+        secrets_rotate,
+        secrets_list,
+        secrets_recipients,
+        secrets_identity,
+    )
+)
