@@ -6,6 +6,7 @@ from inventories.model.firewall import Firewall, Forward
 from inventories.model.host import Host
 from inventories.model.journal import Journal
 from inventories.model.load import checked, environment_names, load
+from inventories.model.openssh import OpenSsh
 from inventories.model.problem import ModelError, Problem
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release
@@ -29,6 +30,7 @@ __all__ = [
     "Journal",
     "ModelError",
     "Network",
+    "OpenSsh",
     "Opening",
     "PortRange",
     "Problem",

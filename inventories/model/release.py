@@ -5,9 +5,38 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
+from inventories.model.openssh import OPENSSH_8_9, OPENSSH_9_2, OPENSSH_9_6, OPENSSH_10_0, OpenSsh
 from inventories.model.record import Record
 
 ReleaseName = Literal["debian12", "debian13", "ubuntu22.04", "ubuntu24.04"]
+
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "users": ("sudo",),
+    "ssh": ("openssh-server",),
+    "firewall": ("ufw",),
+    "fail2ban": ("fail2ban", "python3-systemd", "nftables"),
+    "updates": ("unattended-upgrades", "needrestart"),
+    "time": ("chrony", "tzdata"),
+}
+"""Packages of each service; all four releases use the same names for these."""
+UNITS: dict[str, tuple[str, ...]] = {
+    "ssh": ("ssh.service",),
+    "firewall": ("ufw.service",),
+    "fail2ban": ("fail2ban.service",),
+    "updates": ("unattended-upgrades.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
+    "time": ("chrony.service",),
+    "journal": ("systemd-journald.service",),
+}
+"""Units that run where a service is deployed."""
+DEBIAN_SECURITY = (
+    "origin=Debian,codename=${distro_codename},label=Debian-Security",
+    "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
+)
+UBUNTU_SECURITY = (
+    "origin=Ubuntu,archive=${distro_codename}-security,label=Ubuntu",
+    "origin=UbuntuESMApps,archive=${distro_codename}-apps-security",
+    "origin=UbuntuESM,archive=${distro_codename}-infra-security",
+)
 
 
 class Release(Record):
@@ -20,16 +49,39 @@ class Release(Record):
     """VERSION_ID of os-release(5)."""
     codename: str
     end_of_support: date
-    """Last day of regular security support."""
+    """Last day of regular security support (package distro-info-data)."""
     end_of_lts: date
-    """Last day of the free long-term support that follows it."""
-    ssh_socket_activated: bool
+    """Last day of the free support that follows it: Debian LTS, Ubuntu Pro's ESM."""
+    python: tuple[int, int]
+    """Version of /usr/bin/python3."""
+    systemd: int
+    openssh: OpenSsh
+    ssh_socket_activated: bool = False
     """sshd's port is the socket unit's where this is true (Ubuntu 22.10 and later)."""
-    post_quantum_kex: bool
-    """OpenSSH knows mlkem768x25519-sha256 (9.9 and later)."""
+    ssh_socket_generated: bool = False
+    """sshd-socket-generator takes the socket's ports from sshd_config at daemon-reload (Ubuntu 24.04)."""
+    netplan: bool = False
+    """The network is netplan's on the provider's images."""
+    snap: bool = False
+    """snapd is there and refreshes by itself, whatever the updates service says."""
+    needrestart_preinstalled: bool = False
+    """needrestart runs after every apt command, also before we have configured it."""
+    security_origins: tuple[str, ...]
+    """Unattended-Upgrade::Origins-Pattern of the security archive alone."""
+    packages: dict[str, tuple[str, ...]] = PACKAGES
+    units: dict[str, tuple[str, ...]] = UNITS
     time_unit: str = "chrony.service"
+    time_config: str = "/etc/chrony/chrony.conf"
     ssh_unit: str = "ssh.service"
     ssh_socket: str = "ssh.socket"
+    ssh_config: str = "/etc/ssh/sshd_config"
+    ssh_drop_ins: str = "/etc/ssh/sshd_config.d"
+    needrestart_drop_ins: str = "/etc/needrestart/conf.d"
+
+    @property
+    def post_quantum_kex(self) -> bool:
+        """OpenSSH knows mlkem768x25519-sha256 (9.9 and later)."""
+        return "mlkem768x25519-sha256" in self.openssh.kex
 
 
 RELEASES: dict[str, Release] = {
@@ -37,23 +89,26 @@ RELEASES: dict[str, Release] = {
     for release in (
         Release(
             name="debian12", os_id="debian", version_id="12", codename="bookworm",
-            end_of_support=date(2026, 6, 10), end_of_lts=date(2028, 6, 30),
-            ssh_socket_activated=False, post_quantum_kex=False,
+            end_of_support=date(2026, 7, 11), end_of_lts=date(2028, 6, 30),
+            python=(3, 11), systemd=252, openssh=OPENSSH_9_2, security_origins=DEBIAN_SECURITY,
         ),
         Release(
             name="debian13", os_id="debian", version_id="13", codename="trixie",
             end_of_support=date(2028, 8, 9), end_of_lts=date(2030, 6, 30),
-            ssh_socket_activated=False, post_quantum_kex=True,
+            python=(3, 13), systemd=257, openssh=OPENSSH_10_0, security_origins=DEBIAN_SECURITY,
         ),
         Release(
             name="ubuntu22.04", os_id="ubuntu", version_id="22.04", codename="jammy",
-            end_of_support=date(2027, 4, 1), end_of_lts=date(2032, 4, 9),
-            ssh_socket_activated=False, post_quantum_kex=False,
+            end_of_support=date(2027, 6, 1), end_of_lts=date(2032, 4, 21),
+            python=(3, 10), systemd=249, openssh=OPENSSH_8_9, security_origins=UBUNTU_SECURITY,
+            netplan=True, snap=True, needrestart_preinstalled=True,
         ),
         Release(
             name="ubuntu24.04", os_id="ubuntu", version_id="24.04", codename="noble",
             end_of_support=date(2029, 5, 31), end_of_lts=date(2034, 4, 25),
-            ssh_socket_activated=True, post_quantum_kex=False,
+            python=(3, 12), systemd=255, openssh=OPENSSH_9_6, security_origins=UBUNTU_SECURITY,
+            ssh_socket_activated=True, ssh_socket_generated=True,
+            netplan=True, snap=True, needrestart_preinstalled=True,
         ),
     )
 }  # fmt: skip

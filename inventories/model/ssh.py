@@ -48,7 +48,13 @@ class Ssh(Service):
 
     def jails(self, host: Host, environment: Environment) -> Iterator[Jail]:
         """Yield the jail that reads sshd's journal."""
-        yield Jail(name="sshd", filter="sshd", openings=tuple(self.openings(host, environment)), max_retry=4)
+        yield Jail(
+            name="sshd",
+            filter="sshd",
+            openings=tuple(self.openings(host, environment)),
+            journal_match=f"_SYSTEMD_UNIT={host.release.ssh_unit}",
+            max_retry=4,
+        )
 
     def undisturbed(self, host: Host, environment: Environment) -> Iterator[str]:
         """Yield nothing: restarting sshd never cuts a session."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_serializer, model_validator
@@ -69,9 +70,9 @@ class Opening(Record):
     why: str
 
     @classmethod
-    def port(cls, port: int, protocol: Protocol, why: str, sources: tuple[Network, ...] = ()) -> Opening:
+    def port(cls, port: int, protocol: Protocol, why: str, sources: Iterable[Network | str] = ()) -> Opening:
         """Return the opening of a single port."""
-        return cls(ports=PortRange(first=port, last=port), protocol=protocol, why=why, sources=sources)
+        return cls(ports=PortRange(first=port, last=port), protocol=protocol, why=why, sources=tuple(sources))
 
     def __str__(self) -> str:
         return f"{self.protocol} {self.ports} ({self.why})"
