@@ -12,7 +12,7 @@ from typing import ParamSpec
 
 from invoke.exceptions import Exit
 
-from control.errors import TrunklineError
+from control.errors import Interrupted, Several, TrunklineError
 from inventories.model import ModelError
 
 P = ParamSpec("P")
@@ -52,36 +52,43 @@ def _tell(error: BaseException, *, debug: bool, as_json: bool) -> int:
         raise error
     if debug:
         traceback.print_exception(error)
-    sentences, remedy = explained(error)
+    explained = explanations(error)
     if as_json:
-        event = {"event": "error", "messages": sentences, "remedy": remedy}
-        print(json.dumps(event), flush=True)
-    interrupted = isinstance(error, KeyboardInterrupt)
-    for sentence in sentences:
-        print(sentence if interrupted else f"error: {sentence}", file=sys.stderr)
-    if remedy:
-        print(f"  {remedy}", file=sys.stderr)
+        told = [{"message": message, "remedy": remedy} for message, remedy in explained]
+        print(json.dumps({"event": "error", "errors": told}), flush=True)
+    interrupted = is_interruption(error)
+    for message, remedy in explained:
+        print(message if interrupted else f"error: {message}", file=sys.stderr)
+        if remedy:
+            print(f"  {remedy}", file=sys.stderr)
     return INTERRUPTED if interrupted else 1
 
 
-def explained(error: BaseException) -> tuple[list[str], str]:
-    """Return the sentences that say what went wrong, and what to do about it."""
+def is_interruption(error: BaseException) -> bool:
+    """Say whether a person (or the system) ended the command."""
+    return isinstance(error, KeyboardInterrupt | Interrupted)
+
+
+def explanations(error: BaseException) -> list[tuple[str, str]]:
+    """Return each thing that went wrong as its sentence and what to do about it."""
+    if isinstance(error, Several):
+        return [(part.message, part.remedy) for part in error.parts]
     if isinstance(error, TrunklineError):
-        return [error.message], error.remedy
+        return [(error.message, error.remedy)]
     if isinstance(error, ModelError):
-        return [str(problem) for problem in error.problems], "Correct the inventory; nothing was contacted."
+        told = [(str(problem), "") for problem in error.problems]
+        return [*told[:-1], (told[-1][0], "Correct the inventory; nothing was contacted.")]
     if isinstance(error, KeyboardInterrupt):
-        return [str(error) or "Interrupted."], ""
+        return [(str(error) or "Interrupted.", "")]
     if isinstance(error, PermissionError):
-        return [_permission(error)], "Run the command as root: twins and their state belong to root."
+        what = f"{error.filename} may not be used by you." if error.filename else "You may not do this."
+        return [(what, "Run the command as root: twins and their state belong to root.")]
     if isinstance(error, OSError):
-        return [f"{error.strerror or error}: {error.filename or 'the system refused'}."], ""
-    what = str(error).strip().splitlines()
-    return (
-        [f"Unexpected {type(error).__name__}: {what[0] if what else 'no further word'}"],
-        "This is a defect of Trunkline; --debug shows where.",
-    )
-
-
-def _permission(error: PermissionError) -> str:
-    return f"{error.filename} may not be used by you." if error.filename else "You may not do this."
+        return [(f"{error.strerror or error}: {error.filename or 'the system refused'}.", "")]
+    said = str(error).strip().splitlines()
+    return [
+        (
+            f"Unexpected {type(error).__name__}: {said[0] if said else 'no further word'}",
+            "This is a defect of Trunkline; --debug shows where.",
+        )
+    ]

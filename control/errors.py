@@ -22,6 +22,10 @@ class Several(TrunklineError):
         super().__init__("\n".join(str(part) for part in parts))
 
 
+class Interrupted(TrunklineError):
+    """A person ended the command; says what was done and what was not."""
+
+
 def raise_all(parts: Sequence[TrunklineError]) -> None:
     """Raise what was collected: nothing, the only error, or several as one."""
     if len(parts) == 1:
