@@ -1,0 +1,67 @@
+"""How a host is booted: its disk mounted in a mount namespace of its own, then systemd-nspawn over it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from twin.layout import namespace
+
+KEPT_FROM_HOSTS = ("CAP_SYS_TIME", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYSLOG", "CAP_WAKE_ALARM")
+"""What would change the machine itself: its clock, modules, memory and log."""
+ALLOWED_CALLS = "add_key keyctl bpf mount umount2 pivot_root"
+"""System calls that Docker, systemd and a twin inside a host need and nspawn does not allow by itself. swapon stays forbidden."""
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What one boot of a host needs."""
+
+    twin: str
+    host: str
+    disk: Path
+    image: Path
+    directory: Path
+    """Where the host's mount points are made."""
+    docker: bool = False
+    """/var/lib/docker is a real directory: an overlay over an overlay fails."""
+
+    @property
+    def mounted(self) -> Path:
+        """The disk's mount point, seen in the host's mount namespace only."""
+        return self.directory / "disk"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that decide: net.* settings are the host's own, all others read-only; cgroup v2 only."""
+        return {
+            "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+            "NOTIFY_SOCKET": str(self.directory / "notify"),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        }
+
+    def argv(self) -> list[str]:
+        """Return the command; its process becomes systemd-nspawn."""
+        disk, root = shlex.quote(str(self.mounted)), shlex.quote(str(self.directory / "root"))
+        layers = f"lowerdir={self.image},upperdir={self.mounted}/upper,workdir={self.mounted}/work"
+        script = (
+            f"mkdir -p {disk} {root} && "
+            f"mount -t ext4 -o loop,noatime,barrier=0,errors=remount-ro {shlex.quote(str(self.disk))} {disk} && "
+            f"mount -t overlay -o {shlex.quote(layers + ',redirect_dir=on')} overlay {root} && "
+            f"exec {shlex.join(self._nspawn())}"
+        )
+        return ["unshare", "--mount", "--propagation", "slave", "/bin/sh", "-c", script]
+
+    def _nspawn(self) -> list[str]:
+        return [
+            *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--settings=no"),
+            *(f"--machine={namespace(self.twin, self.host)}", f"--hostname={self.host}"),
+            *(f"--directory={self.directory / 'root'}", "--console=read-only", "--notify-ready=yes"),
+            f"--network-namespace-path=/run/netns/{namespace(self.twin, self.host)}",
+            *("--capability=all", f"--drop-capability={','.join(KEPT_FROM_HOSTS)}"),
+            f"--system-call-filter={ALLOWED_CALLS}",
+            *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--bind=/dev/net/tun"),
+            *([f"--bind={self.mounted}/docker:/var/lib/docker"] if self.docker else []),
+        ]

@@ -1,0 +1,88 @@
+"""Processes of ours that outlive the command that started them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from control.errors import TrunklineError
+from twin.cgroup import Cgroup
+
+
+class Daemon:
+    """A background process with a record on disk: its pid, when it started, what it runs."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.name = name
+        self.record = directory / f"{name}.daemon"
+        self.log = directory / f"{name}.log"
+
+    def start(self, argv: Sequence[str], cgroup: Cgroup, ready: Path | None = None, wait: float = 10) -> None:
+        """Start it, or leave it alone when the same command runs already.
+
+        `ready` is a file that the process makes when it serves; it is waited for `wait` seconds.
+        """
+        wanted = [*argv]
+        if self.alive():
+            if self._read().get("argv") == wanted:
+                return
+            self.stop()
+        if ready:
+            ready.unlink(missing_ok=True)
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        cgroup.create()
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*cgroup.prefix(), *wanted], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        record = {"pid": process.pid, "started": started(process.pid), "argv": wanted}
+        temporary = self.record.with_suffix(".new")
+        temporary.write_text(json.dumps(record))
+        temporary.rename(self.record)
+        self._await(process, ready, wait)
+
+    def _await(self, process: subprocess.Popen[bytes], ready: Path | None, wait: float) -> None:
+        end = time.monotonic() + wait
+        while ready and not ready.exists():
+            if process.poll() is not None or time.monotonic() > end:
+                said = self.log.read_text(errors="replace").strip()[-400:]
+                raise TrunklineError(f"{self.name} of the twin does not start: {said or 'it says nothing'}")
+            time.sleep(0.01)
+
+    def alive(self) -> bool:
+        """Say whether the process that was started is still the one with its pid."""
+        record = self._read()
+        return bool(record) and started(record["pid"]) == record["started"] is not None
+
+    def stop(self, wait: float = 5, number: int = signal.SIGTERM) -> None:
+        """End it: politely, after `wait` seconds by force. Never touches a pid that is not ours any more."""
+        record = self._read()
+        end = time.monotonic() + wait
+        if self.alive():
+            os.kill(record["pid"], number)
+        while self.alive():
+            if time.monotonic() > end:
+                os.kill(record["pid"], signal.SIGKILL)
+            time.sleep(0.01)
+        self.record.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, object]:
+        try:
+            loaded: dict[str, object] = json.loads(self.record.read_text())
+        except (OSError, ValueError):
+            return {}
+        return loaded
+
+
+def started(pid: int) -> int | None:
+    """Return when a process started (clock ticks since boot, proc_pid_stat(5)); None when it is dead."""
+    with suppress(OSError, ProcessLookupError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else int(fields[19])
+    return None

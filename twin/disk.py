@@ -1,0 +1,129 @@
+"""A host's disk: a file with an ext4 file system of the declared size, holding what differs from the base image.
+
+It is mounted only in the mount namespace of the host's own nspawn: when the host dies, the mount is gone, and with it
+the loop device.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from control import places
+from control.errors import TrunklineError
+from twin.command import command
+from twin.image import put
+from twin.provider import host_files
+
+FIFREEZE = 0xC0045877
+FITHAW = 0xC0045878
+KEY_TYPES = ("ed25519", "ecdsa", "rsa")
+
+
+class Disk:
+    """The disk of one host of one twin."""
+
+    def __init__(self, twin: str, host: str) -> None:
+        self.host = host
+        self.directory = places.twin_of(twin) / "hosts" / host
+        self.file = self.directory / "disk.img"
+        self.record = self.directory / "host.json"
+
+    def exists(self) -> bool:
+        """Say whether the disk was made completely."""
+        return self.record.exists()
+
+    @property
+    def image(self) -> Path:
+        """The base image the disk belongs to; another one under it would be another host."""
+        path = Path(self._read()["image"])
+        if not path.exists():
+            raise TrunklineError(
+                f"{self.host}'s disk needs the base image {path.name}, which is gone from the cache.",
+                "Erase the twin (invoke twin.down --erase) and bring it up anew.",
+            )
+        return path
+
+    @property
+    def host_keys(self) -> tuple[str, ...]:
+        """The host's public SSH keys, as `type base64`."""
+        return tuple(self._read()["host_keys"])
+
+    @property
+    def authorized(self) -> str:
+        """The controller's public key that the host was delivered with."""
+        return str(self._read()["authorized"])
+
+    def make(self, image: Path, domain: str, size_mb: int, controller_key: str) -> None:
+        """Make the disk as a provider would deliver it: own keys, own machine-id, root by the controller's key."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        seed = self.directory / "seed"
+        upper = seed / "upper"
+        for directory in (upper, seed / "work", seed / "docker"):
+            directory.mkdir(parents=True)
+        for name, text in host_files(self.host, domain, secrets.token_hex(16), controller_key).items():
+            put(upper, name, text, 0o600 if name.startswith("/root") else 0o644)
+        (upper / "root").chmod(0o700)
+        (upper / "root/.ssh").chmod(0o700)
+        keys = [self._host_key(upper, kind) for kind in KEY_TYPES]
+        command("truncate", "-s", f"{size_mb}M", str(self.file))
+        options = ("-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-m", "0", "-J", "size=16")
+        command("mkfs.ext4", "-q", *options, "-d", str(seed), str(self.file))
+        shutil.rmtree(seed)
+        record = {"image": str(image), "host_keys": keys, "authorized": controller_key}
+        temporary = self.record.with_suffix(".new")
+        temporary.write_text(json.dumps(record))
+        temporary.rename(self.record)
+
+    def _host_key(self, upper: Path, kind: str) -> str:
+        path = upper / f"etc/ssh/ssh_host_{kind}_key"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command("ssh-keygen", "-q", "-N", "", "-t", kind, "-C", f"root@{self.host}", "-f", str(path))
+        return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+    def detached(self, wait: float = 10) -> None:
+        """Wait until no loop device holds the disk any more: two mounts of it would destroy it."""
+        end = time.monotonic() + wait
+        while held := command("losetup", "-j", str(self.file)).strip():
+            if time.monotonic() > end:
+                raise TrunklineError(f"{self.host}'s disk is still in use: {held}.")
+            time.sleep(0.02)
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the disk with its holes; a file system that can shares the blocks."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(".new")
+        command("cp", "--reflink=auto", "--sparse=auto", str(self.file), str(temporary), timeout=600)
+        temporary.rename(target)
+
+    def copy_from(self, source: Path) -> None:
+        """Put a copy back; the host must not run."""
+        self.detached()
+        temporary = self.file.with_suffix(".new")
+        command("cp", "--reflink=auto", "--sparse=auto", str(source), str(temporary), timeout=600)
+        temporary.rename(self.file)
+
+    def _read(self) -> dict[str, object]:
+        loaded: dict[str, object] = json.loads(self.record.read_text())
+        return loaded
+
+
+@contextmanager
+def frozen(mounted: Path) -> Iterator[None]:
+    """Hold a mounted file system still and complete while the block runs (ioctl FIFREEZE)."""
+    handle = os.open(mounted, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(handle, FIFREEZE, 0)
+        try:
+            yield
+        finally:
+            fcntl.ioctl(handle, FITHAW, 0)
+    finally:
+        os.close(handle)

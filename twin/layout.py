@@ -1,0 +1,171 @@
+"""The twin's map: which node has which address, how it is wired to the world, and what answers where.
+
+The world is one router. Hosts of one subnet share a bridge in it; the controller and the stranger stand alone behind
+it. World and nodes are network namespaces `<twin>.<node>`: a twin's name has no dot, so no two twins share a name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
+
+from control.errors import TrunklineError
+from inventories.model import Environment, Host
+
+WORLD = "world"
+CONTROLLER = "controller"
+STRANGER = "stranger"
+DNS = "192.0.2.53"
+NTP = "192.0.2.123"
+PACKAGES = "192.0.2.80"
+PACKAGES_PORT = 3142
+STRANGERS = ("203.0.113.66", "2001:db8:ffff::66")
+LONE_GATEWAYS = ("169.254.0.1", "fe80::1")
+NAME = re.compile(r"^[a-z][a-z0-9-]{0,31}$")
+
+Interface = IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A node's cable: `end` is in the world, eth0 in the node. Without a bridge the node stands alone."""
+
+    node: str
+    end: str
+    mac: str
+    bridge: str | None
+    addresses: tuple[str, ...]
+    gateways: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """One subnet of hosts; its addresses are the hosts' gateways."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All of a twin's network."""
+
+    twin: str
+    bridges: tuple[Bridge, ...]
+    wires: tuple[Wire, ...]
+    names: dict[str, tuple[str, ...]]
+    """What DNS answers: name -> addresses."""
+    domain: str
+
+    def wire(self, node: str) -> Wire:
+        """Return a node's cable; KeyError when there is no such node."""
+        for wire in self.wires:
+            if wire.node == node:
+                return wire
+        raise KeyError(node)
+
+    def to_json(self) -> str:
+        """Return the text that `from_json` reads."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Layout:
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        return cls(
+            twin=data["twin"],
+            bridges=tuple(Bridge(b["name"], tuple(b["addresses"])) for b in data["bridges"]),
+            wires=tuple(
+                Wire(
+                    w["node"], w["end"], w["mac"], w["bridge"], tuple(w["addresses"]), tuple(w["gateways"])
+                )
+                for w in data["wires"]
+            ),
+            names={name: tuple(addresses) for name, addresses in data["names"].items()},
+            domain=data["domain"],
+        )
+
+
+def namespace(twin: str, node: str) -> str:
+    """Return the name of a node's network namespace."""
+    return f"{twin}.{node}"
+
+
+def layout_of(environment: Environment, twin: str) -> Layout:
+    """Draw the map of an environment; TrunklineError where an address is taken twice."""
+    if not NAME.match(twin):
+        raise TrunklineError(
+            f"{twin!r} is no name for a twin.", "Take at most 32 of a-z, 0-9 and -, a letter first."
+        )
+    lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS}
+    _refuse_clashes(environment, lone)
+    bridges, wires = _subnets(environment, twin)
+    for index, (node, addresses) in enumerate(lone.items()):
+        gateways = tuple(g for g in LONE_GATEWAYS if ip_address(g).version in {_version(a) for a in addresses})
+        wires.append(Wire(node, f"n{index}", _mac(twin, node), None, addresses, gateways))
+    return Layout(twin, tuple(bridges), tuple(wires), _names(environment), environment.domain)
+
+
+def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
+    hosts = {f"{h.name}.{environment.domain}": tuple(str(i.ip) for i in _interfaces(h)) for h in environment.hosts}
+    return hosts | {server: (NTP,) for host in environment.hosts for server in host.time.servers}
+
+
+def _controller(environment: Environment) -> tuple[str, ...]:
+    """The first address of the first controller network of each family."""
+    first: dict[int, str] = {}
+    for network in environment.controllers:
+        lone = network.prefixlen == network.max_prefixlen
+        first.setdefault(network.version, str(network[0 if lone else 1]))
+    return tuple(first.values())
+
+
+def _subnets(environment: Environment, twin: str) -> tuple[list[Bridge], list[Wire]]:
+    bridges: dict[IPv4Network, list[str]] = {}
+    wires = []
+    taken = {i.ip for host in environment.hosts for i in _interfaces(host)}
+    gateways: dict[IPv4Network | IPv6Network, str] = {}
+    for index, host in enumerate(environment.hosts):
+        addresses = bridges.setdefault(host.address.network, [])
+        for interface in _interfaces(host):
+            network = interface.network
+            if network not in gateways:
+                gateways[network] = next(str(a) for a in network.hosts() if a not in taken)
+                addresses.append(f"{gateways[network]}/{network.prefixlen}")
+        name = f"br{list(bridges).index(host.address.network)}"
+        mine = tuple(str(interface) for interface in _interfaces(host))
+        ways = tuple(gateways[interface.network] for interface in _interfaces(host))
+        wires.append(Wire(host.name, f"h{index}", _mac(twin, host.name), name, mine, ways))
+    return [Bridge(f"br{n}", tuple(addresses)) for n, addresses in enumerate(bridges.values())], wires
+
+
+def _interfaces(host: Host) -> tuple[Interface, ...]:
+    return tuple(i for i in (host.address, host.address6) if i is not None)
+
+
+def _refuse_clashes(environment: Environment, lone: dict[str, tuple[str, ...]]) -> None:
+    seen = {DNS: "the twin's DNS", NTP: "the twin's time server", PACKAGES: "the twin's package proxy"}
+    seen |= {address: f"the twin's {node}" for node, addresses in lone.items() for address in addresses}
+    for host in environment.hosts:
+        if host.name in (WORLD, CONTROLLER, STRANGER):
+            raise TrunklineError(f"A host named {host.name} cannot have a twin: the name is taken by the twin itself.")
+        for interface in _interfaces(host):
+            if str(interface.ip) in seen:
+                raise TrunklineError(
+                    f"{host.name} and {seen[str(interface.ip)]} have the same address {interface.ip}.",
+                    "Give the host another address, or rehearse without it.",
+                )
+            seen[str(interface.ip)] = host.name
+
+
+def _version(address: str) -> int:
+    return ip_interface(address).version
+
+
+def _mac(twin: str, node: str) -> str:
+    """A locally administered address that a reboot does not change."""
+    digest = hashlib.sha256(f"{twin}.{node}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))

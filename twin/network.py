@@ -1,0 +1,126 @@
+"""Namespaces, cables and routes of a twin, made with ip(8). Nothing of it is in the machine's own namespace."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ipaddress import ip_interface
+from pathlib import Path
+
+from control.errors import TrunklineError
+from twin.command import command
+from twin.layout import DNS, LONE_GATEWAYS, NTP, PACKAGES, WORLD, Bridge, Layout, Wire, namespace
+
+NAMESPACES = Path("/run/netns")
+
+
+def path_of(twin: str, node: str) -> Path:
+    """Return the file that holds a node's network namespace."""
+    return NAMESPACES / namespace(twin, node)
+
+
+def namespaces_of(twin: str) -> list[str]:
+    """Return the names of a twin's namespaces that exist now."""
+    return sorted(path.name for path in NAMESPACES.glob(f"{twin}.*"))
+
+
+def make_world(layout: Layout) -> None:
+    """Make the router with its bridges, and the nodes that are no hosts. What exists stays."""
+    name = namespace(layout.twin, WORLD)
+    if not path_of(layout.twin, WORLD).exists():
+        command("ip", "netns", "add", name)
+        _sysctls(name, {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1} | _QUIET | _ROUTER)
+        addresses = [f"addr add {address}/32 dev lo" for address in (DNS, NTP, PACKAGES)]
+        _batch(name, ["link set lo up", *addresses])
+    existing = command("ip", "-n", name, "-brief", "link")
+    for bridge in layout.bridges:
+        if f"{bridge.name} " not in existing:
+            _batch(name, _bridge(bridge))
+
+
+def attach(layout: Layout, node: str) -> None:
+    """Give a node a fresh namespace and a new cable; what it had before is gone, as after a reboot."""
+    detach(layout, node)
+    wire = layout.wire(node)
+    world, mine = namespace(layout.twin, WORLD), namespace(layout.twin, node)
+    command("ip", "netns", "add", mine)
+    _sysctls(mine, _QUIET)
+    _batch(world, [f"link add {wire.end} type veth peer name eth0 address {wire.mac} netns {mine}"])
+    _batch(mine, _node(wire))
+    _batch(world, _end(wire))
+
+
+def detach(layout: Layout, node: str) -> None:
+    """Take a node's cable and namespace away, where they exist."""
+    with suppress(TrunklineError):
+        command("ip", "-n", namespace(layout.twin, WORLD), "link", "del", layout.wire(node).end)
+    delete(namespace(layout.twin, node))
+
+
+def delete(name: str) -> None:
+    """Delete a namespace by its name, where it exists."""
+    if (NAMESPACES / name).exists():
+        command("ip", "netns", "del", name)
+
+
+def set_cable(layout: Layout, node: str, *, up: bool) -> None:
+    """Cut or mend a node's cable at the world's end."""
+    state = "up" if up else "down"
+    command("ip", "-n", namespace(layout.twin, WORLD), "link", "set", layout.wire(node).end, state)
+
+
+_QUIET = {"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0}
+_ROUTER = {"net/ipv4/conf/all/proxy_arp": 1, "net/ipv4/conf/all/rp_filter": 0}
+
+
+def _bridge(bridge: Bridge) -> list[str]:
+    lines = [f"link add {bridge.name} type bridge forward_delay 0 stp_state 0 mcast_snooping 0"]
+    lines += [f"addr add {address} dev {bridge.name} {_nodad(address)}" for address in bridge.addresses]
+    return [*lines, f"link set {bridge.name} up"]
+
+
+def _node(wire: Wire) -> list[str]:
+    lines = ["link set lo up"]
+    lines += [f"addr add {address} dev eth0 {_nodad(address)}" for address in wire.addresses]
+    lines += ["link set eth0 up"]
+    onlink = "" if wire.bridge else "onlink"
+    return lines + [f"{_family(way)} route add default via {way} dev eth0 {onlink}" for way in wire.gateways]
+
+
+def _end(wire: Wire) -> list[str]:
+    if wire.bridge:
+        return [f"link set {wire.end} master {wire.bridge} up"]
+    lines = [f"addr add {way}/{32 if _family(way) == '-4' else 64} dev {wire.end} {_nodad(way)}" for way in LONE_GATEWAYS]
+    lines += [f"link set {wire.end} up"]
+    return lines + [f"{_family(a)} route add {a} dev {wire.end}" for a in wire.addresses]
+
+
+def _family(address: str) -> str:
+    return f"-{ip_interface(address).version}"
+
+
+def _nodad(address: str) -> str:
+    return "nodad" if ip_interface(address).version == 6 else ""
+
+
+def _batch(name: str, lines: list[str]) -> None:
+    """Run ip commands in a namespace; a line may begin with -4 or -6, which a batch does not know."""
+    families = {"-4": [], "-6": [], "": []}  # type: dict[str, list[str]]
+    for line in lines:
+        flag = line[:2] if line.startswith(("-4", "-6")) else ""
+        families[flag].append(line.removeprefix(flag).strip())
+    for flag in ("", "-4", "-6"):
+        if families[flag]:
+            command("ip", *([flag] if flag else []), "-n", name, "-batch", "-", feed="\n".join(families[flag]))
+
+
+def _sysctls(name: str, settings: dict[str, int]) -> None:
+    script = "\n".join(f"echo {value} > /proc/sys/{key}" for key, value in settings.items())
+    command("nsenter", f"--net={NAMESPACES / name}", "/bin/sh", "-ec", script)
+
+
+def forget_if_empty() -> None:
+    """Take back the mount that `ip netns add` makes for itself, when no namespace of anybody is left."""
+    if NAMESPACES.is_dir() and not any(NAMESPACES.iterdir()):
+        with suppress(TrunklineError):
+            command("umount", str(NAMESPACES))
+            NAMESPACES.rmdir()

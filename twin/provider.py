@@ -1,0 +1,93 @@
+"""What a provider's image has, and what the twin puts below the deploy instead of the real world.
+
+Everything the twin substitutes is in this file, so that it can be printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from twin.archive import Suite
+from twin.layout import DNS, NTP, PACKAGES, PACKAGES_PORT
+
+PACKAGES_OF_IMAGE = (
+    "apt-utils",
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "gnupg",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libpam-systemd",
+    "nano",
+    "netbase",
+    "openssh-server",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "tzdata",
+    "udev",
+    "vim-tiny",
+    "wget",
+)
+
+
+class Substitution(NamedTuple):
+    """Something that is not as in production: what, by what, and where it is put."""
+
+    what: str
+    by: str
+    where: str
+
+
+SUBSTITUTIONS = (
+    Substitution("DNS", f"the twin's own server at {DNS}", "/etc/resolv.conf"),
+    Substitution("time servers", f"the twin's own server at {NTP}, by DNS", "DNS"),
+    Substitution("way to packages", f"the cache proxy at {PACKAGES}:{PACKAGES_PORT}", "/etc/apt/apt.conf.d/00twin"),
+    Substitution("chrony's right to set the clock", "chronyd -x: it measures only", "/etc/systemd/system/chrony.service.d/"),
+    Substitution("dpkg's fsync", "force-unsafe-io", "/etc/dpkg/dpkg.cfg.d/00twin"),
+    Substitution("kernel", "the machine's; only net.* settings are the host's own", "systemd-nspawn"),
+)
+
+
+def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:
+    """Return the files of every host of a release: path -> text."""
+    settings = {"Acquire::http::Proxy": f"http://{PACKAGES}:{PACKAGES_PORT}"} | apt
+    return {
+        "/etc/apt/sources.list": "".join(f"{suite.source}\n" for suite in suites),
+        "/etc/apt/apt.conf.d/00twin": "".join(f'{name} "{value}";\n' for name, value in settings.items()),
+        "/etc/dpkg/dpkg.cfg.d/00twin": "force-unsafe-io\n",
+        "/etc/ssh/sshd_config.d/50-cloud-init.conf": "PasswordAuthentication yes\n",
+        "/etc/systemd/system/chrony.service.d/00twin.conf": CHRONY,
+    }
+
+
+CHRONY = """\
+# The twin's hosts share the machine's clock and must not set it: chronyd measures, -x.
+[Unit]
+ConditionCapability=
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/chronyd -x $DAEMON_OPTS
+"""
+
+
+def host_files(host: str, domain: str, machine_id: str, authorized_keys: str) -> dict[str, str]:
+    """Return the files that differ from host to host: path -> text."""
+    return {
+        "/etc/hostname": f"{host}\n",
+        "/etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {host}.{domain} {host}\n::1 localhost ip6-localhost\n",
+        "/etc/machine-id": f"{machine_id}\n",
+        "/etc/resolv.conf": resolv_conf(domain),
+        "/root/.ssh/authorized_keys": authorized_keys,
+    }
+
+
+def resolv_conf(domain: str) -> str:
+    """Return the resolv.conf(5) of everything in the twin."""
+    return f"nameserver {DNS}\nsearch {domain}\n"
