@@ -28,6 +28,9 @@ class Board(Protocol):
     def done(self, host: str, step: str, outcome: str = "", seconds: float | None = None) -> None:
         """Show that a step ended; without an outcome it merely goes away."""
 
+    def said(self, host: str, text: str) -> None:
+        """Show a line that stays."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -54,6 +57,9 @@ class SilentBoard:
         """Show nothing."""
 
     def done(self, host: str, step: str, outcome: str = "", seconds: float | None = None) -> None:
+        """Show nothing."""
+
+    def said(self, host: str, text: str) -> None:
         """Show nothing."""
 
     def __enter__(self) -> Self:
@@ -84,6 +90,10 @@ class LiveBoard(SilentBoard):
         self._running.steps.pop(host, None)
         if outcome:
             self._live.console.print(_line(self._running, host, step, outcome, seconds))
+
+    def said(self, host: str, text: str) -> None:
+        """Print a line above."""
+        self._live.console.print(_line(self._running, host, text, "", None))
 
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
         now = time.monotonic()
@@ -124,6 +134,10 @@ class PlainBoard(SilentBoard):
         self._running.steps.pop(host, None)
         if outcome:
             print(_line(self._running, host, step, outcome, seconds).plain, flush=True)
+
+    def said(self, host: str, text: str) -> None:
+        """Print a line."""
+        print(_line(self._running, host, text, "", None).plain.rstrip(), flush=True)
 
     def _signs_of_life(self) -> None:
         while not self._over.wait(STILL):

@@ -13,7 +13,7 @@ from control.errors import TrunklineError
 from control.target import Target
 
 if TYPE_CHECKING:
-    from deploys._ops.files import ManagedFile
+    from deploys._ops.managed import ManagedFile
 
 MASK = "***"
 

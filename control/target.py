@@ -76,7 +76,7 @@ def _chosen(environment: Environment, limit: str) -> tuple[Host, ...]:
 
 def _load(name: str) -> Environment:
     try:
-        environment = load(name)
+        return load(name)
     except ModelError:
         raise
     except LookupError as error:
@@ -87,10 +87,6 @@ def _load(name: str) -> Environment:
         ) from error
     except Exception as error:
         raise _unreadable(name, error) from error
-    problems = tuple(environment.lint())
-    if problems:
-        raise ModelError(problems)
-    return environment
 
 
 def _unreadable(name: str, error: Exception) -> TrunklineError:

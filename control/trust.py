@@ -130,9 +130,10 @@ def fetched(target: Target) -> list[Shown]:
 
 
 def _written(target: Target, shown: Shown) -> list[str]:
-    """Return the names a host's keys are pinned under: its address and its name in DNS, with the port."""
+    """Return the names a host's keys are pinned under: its names and addresses, with the port."""
     host = target.environment.host(shown.host)
-    names = [str(host.address.ip), f"{host.name}.{target.environment.domain}"]
+    addresses = [str(each.ip) for each in (host.address, host.address6) if each is not None]
+    names = [host.name, f"{host.name}.{target.environment.domain}", *addresses]
     return names if shown.port == 22 else [*names, *(f"[{name}]:{shown.port}" for name in names)]
 
 

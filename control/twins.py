@@ -9,6 +9,9 @@ from control.console import Console
 from control.errors import TrunklineError
 from control.target import Target
 
+NODES = ("controller", "stranger")
+"""Networks of the twin that are no host's."""
+
 if TYPE_CHECKING:
     from twin.twin import Twin
 
@@ -32,7 +35,7 @@ def up(target: Target, console: Console) -> None:
 
         def told(text: str) -> None:
             console.event("twin", text=text)
-            board.done("twin", text, "ok")
+            board.said("twin", text)
             board.working("twin", text)
 
         twin_of(target).up(progress=told)
@@ -49,14 +52,30 @@ def down(target: Target, console: Console, *, erase: bool) -> None:
     console.say(f"twin {target.instance} is down; {kept}.")
 
 
-def enter(target: Target, host: str) -> None:
-    """Become a root shell in one host, by a road that does not depend on SSH. Does not return."""
-    from twin.enter import enter_argv
+def show_status(target: Target, console: Console) -> None:
+    """Show the hosts, the forwards to loopback, the snapshots and what is not as in production."""
+    twin = twin_of(target)
+    seen = twin.status()
+    rows = [
+        (host.name, host.os, f"ok: {host.phase}" if host.phase == "ready" else host.phase,
+         ", ".join(host.addresses), str(host.boots), f"{host.disk_mb} MB", host.problem)
+        for host in seen.hosts
+    ]  # fmt: skip
+    console.table("twin_host", ("Host", "System", "State", "Addresses", "Boots", "Disk", "Problem"), rows)
+    if seen.forwards:
+        forwards = [(f"{each.address}:{each.port}", each.host, each.what) for each in seen.forwards]
+        console.title("Reachable from this machine:")
+        console.table("forward", ("Address", "Host", "What"), forwards)
+    console.say(f"Snapshots: {', '.join(seen.snapshots) or 'none'}.")
+    if seen.ntp_offset:
+        console.warn(f"The time server is off by {seen.ntp_offset} s.")
 
-    _known(target, host)
-    if not twin_of(target).is_up(host):
-        raise TrunklineError(f"{host} is not up.", "`invoke twin.up` boots it.")
-    argv = enter_argv(target.instance, host)
+
+def enter(target: Target, node: str) -> None:
+    """Become a root shell in one host, or in the network of a node. Does not return."""
+    if node not in NODES:
+        _known(target, node)
+    argv = twin_of(target).shell_argv(node)
     os.execvp(argv[0], argv)
 
 
