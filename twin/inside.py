@@ -10,23 +10,29 @@ from contextlib import suppress
 
 from control.errors import TrunklineError
 from twin.boot import KEPT_FROM_HOSTS
+from twin.cgroup import Cgroup
 from twin.result import Result
-from twin.supervisor import HostState
+from twin.supervisor import HostState, cgroup_of
 
 _ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 
 
-def argv_inside(state: HostState, *argv: str) -> list[str]:
-    """Return the argv that runs a program inside the host."""
+def argv_inside(twin: str, host: str, state: HostState, *argv: str) -> list[str]:
+    """Return the argv that runs a program inside the host, and that ends with the host.
+
+    It may not do to the machine what the host may not; but mind that no filter keeps it from swapon(2).
+    """
+    group = Cgroup(f"{cgroup_of(twin, host)}/payload/entered")
+    group.create()
     enter = ("nsenter", f"--target={state.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
     kept = ",".join(f"-{name.removeprefix('CAP_').lower()}" for name in KEPT_FROM_HOSTS)
-    return [*enter, "--", "setpriv", f"--bounding-set={kept}", "env", "-i", "-C", "/root", *_ENVIRONMENT, *argv]
+    return [*group.prefix(), *enter, "--", "setpriv", f"--bounding-set={kept}", "env", "-i", "-C", "/root", *_ENVIRONMENT, *argv]
 
 
-def run_inside(state: HostState, script: str, feed: str | bytes | None, timeout: float) -> Result:
-    """Run a shell script inside the host; TrunklineError when it does not end in `timeout` seconds."""
+def run_inside(argv: list[str], feed: str | bytes | None, timeout: float) -> Result:
+    """Run what `argv_inside` returned; TrunklineError when it does not end in `timeout` seconds."""
     process = subprocess.Popen(
-        argv_inside(state, "/bin/sh", "-c", script),
+        argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -39,17 +45,14 @@ def run_inside(state: HostState, script: str, feed: str | bytes | None, timeout:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        raise TrunklineError(f"The command did not end within {timeout:.0f} s: {script[:80]}") from None
+        raise TrunklineError(f"The command did not end within {timeout:.0f} s: {argv[-1][:80]}") from None
     return Result(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def write_inside(state: HostState, path: str, data: bytes, mode: int) -> None:
-    """Write a file inside the host, whole or not at all; links are followed as the host follows them."""
+def writing(path: str, mode: int) -> str:
+    """Return the script that writes its stdin to a file, whole or not at all, as the host sees the path."""
     target, temporary = shlex.quote(path), shlex.quote(f"{path}.twin-new")
-    script = (
+    return (
         f'mkdir -p "$(dirname {target})" && umask 077 && cat > {temporary} && '
         f"chmod {mode:o} {temporary} && mv -f {temporary} {target}"
     )
-    done = run_inside(state, script, data, 60)
-    if done.returncode:
-        raise TrunklineError(f"{path} could not be written inside the host: {done.stderr.strip()}")

@@ -117,11 +117,13 @@ class Twin:
 
     def run(self, host: str, script: str, input: str | bytes | None = None, timeout: float = 60) -> Result:
         """Run a shell script inside a host as root, without SSH."""
-        return inside.run_inside(self._alive(host), script, input, timeout)
+        return inside.run_inside(self._argv_inside(host, "/bin/sh", "-c", script), input, timeout)
 
     def write(self, host: str, path: str, data: str | bytes, mode: int = 0o644) -> None:
         """Write a file inside a host, as the host sees the path."""
-        inside.write_inside(self._alive(host), path, data.encode() if isinstance(data, str) else data, mode)
+        done = self.run(host, inside.writing(path, mode), data)
+        if done.returncode:
+            raise TrunklineError(f"{path} could not be written in {host}: {done.stderr.strip()}")
 
     def spawn(self, node: str, argv: list[str], **popen: Any) -> subprocess.Popen[Any]:
         """Start a program of the machine in the network of a host, "stranger" or "controller"."""
@@ -130,7 +132,7 @@ class Twin:
     def shell_argv(self, node: str) -> list[str]:
         """Return the argv of a shell in a host, or in the network of "stranger" or "controller"."""
         if node in {host.name for host in self.environment.hosts}:
-            return inside.argv_inside(self._alive(node), "TERM=xterm-256color", "/bin/bash", "-l")
+            return self._argv_inside(node, "TERM=xterm-256color", "/bin/bash", "-l")
         return [*enter_argv(self.name, node), "/bin/bash"]
 
     # -- faults ------------------------------------------------------------------------------------------------
@@ -236,6 +238,9 @@ class Twin:
         if not label or "/" in label or label.startswith("."):
             raise TrunklineError(f"{label!r} is no name for a snapshot.", "Take a word without / and leading dot.")
         return self.home / "snapshots" / label
+
+    def _argv_inside(self, host: str, *argv: str) -> list[str]:
+        return inside.argv_inside(self.name, host, self._alive(host), *argv)
 
     def _alive(self, host: str) -> HostState:
         state = self.state(host)
