@@ -1,0 +1,69 @@
+"""Accounts: who exists, with which shell; nobody with a password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from shlex import quote
+from typing import Any
+
+from deploys._engine import report
+from deploys._ops import live
+from deploys._ops.operation import operation
+
+NO_LOGIN = "/usr/sbin/nologin"
+LONG_AGO = "1"
+"""Day of expiry of a locked account (shadow(5): days since 1970; 0 would mean never on some systems)."""
+
+
+@operation
+def account(name: str, shell: str) -> Iterator[str]:
+    """Keep an account with its own group, home and shell, and without any password."""
+    seen = live.accounts().get(name)
+    commands = _corrected(name, shell, seen) if seen else [_created(name, shell)]
+    report.plan(None, "change" if commands else "none", "\n".join(commands))
+    yield from commands
+
+
+def _created(name: str, shell: str) -> str:
+    return f"useradd --create-home --user-group --password '*' --shell {quote(shell)} {name}"
+
+
+def _corrected(name: str, shell: str, seen: dict[str, Any]) -> list[str]:
+    wanted = {"--shell": shell, "--home": f"/home/{name}"}
+    options = [f"{option} {quote(v)}" for option, v in wanted.items() if seen[option.strip("-")] != v]
+    options += ["--password '*'"] * (not seen["locked"])
+    options += ["--expiredate ''"] * (seen["expires"] != "")
+    commands = [f"usermod {' '.join(options)} {name}"] if options else []
+    if seen["home_directory"] == "absent" or seen["home"] != f"/home/{name}":
+        commands.append(f"test -d /home/{name} || install -d -m 0750 -o {name} -g {name} /home/{name}")
+    return commands
+
+
+@operation
+def locked(names: tuple[str, ...]) -> Iterator[str]:
+    """Lock accounts that are no longer declared: no password, no key, no shell, expired; the home stays."""
+    seen = live.accounts()
+    open_ones = [name for name in names if name in seen and not is_shut(seen[name])]
+    report.plan(None, "change" if open_ones else "none", "\n".join(f"- {name}" for name in open_ones))
+    for name in open_ones:
+        yield f"usermod --lock --expiredate {LONG_AGO} --shell {NO_LOGIN} {name}"
+        yield f"rm -f {seen[name]['home']}/.ssh/authorized_keys {seen[name]['home']}/.ssh/authorized_keys2"
+        yield f"loginctl terminate-user {name} 2>/dev/null || true"
+
+
+def is_shut(seen: dict[str, Any]) -> bool:
+    """Say whether nobody can log in to an account any more."""
+    return bool(
+        seen["locked"] and seen["shell"] == NO_LOGIN and seen["expires"] == LONG_AGO and not seen["keys"]
+    )
+
+
+@operation
+def passwordless(name: str) -> Iterator[str]:
+    """Take an account's password away."""
+    seen = live.accounts()[name]
+    if seen["locked"]:
+        report.plan(None, "none")
+    else:
+        report.plan(None, "change", f"lock the password of {name}")
+        yield f"usermod --password '*' {name}"

@@ -1,0 +1,140 @@
+"""Managed sets: all files of one service, checked and put in place as one by the host's agent."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+
+from pyinfra.api.command import FileUploadCommand, FunctionCommand, StringCommand
+
+from deploys import _agent
+from deploys._engine import report
+from deploys._ops import live
+from deploys._ops.managed import ManagedFile
+from deploys._ops.operation import operation
+
+INCOMING = "/var/lib/trunkline/incoming"
+
+
+@dataclass(frozen=True)
+class Checks:
+    """How a set proves itself: the daemon's checker before it is put in place, loading and proof after."""
+
+    check: tuple[str, ...] | None = None
+    check_tree: tuple[str, ...] | None = None
+    load: tuple[str, ...] | None = None
+    loaded: tuple[str, ...] | None = None
+    loaded_within: int = 0
+
+
+UNCHECKED = Checks()
+
+
+def differing(files: Sequence[ManagedFile]) -> list[tuple[ManagedFile, dict[str, Any]]]:
+    """Return the files that are not as they must be, each with what stands there instead."""
+    asked = {file.path: file.fingerprint for file in live.wanted().files}
+    seen = live.files()
+    found = ((file, seen.get(file.path) or {"is": asked[file.path], "content": None}) for file in files)
+    return [(file, stands) for file, stands in found if stands["is"] != file.fingerprint]
+
+
+def difference(file: ManagedFile, stands: dict[str, Any]) -> str:
+    """Return a unified diff from what stands to what must stand; secret content is never in it."""
+    old, new = stands["is"].split(), file.fingerprint.split()
+    shown = [f"--- {_described(file, old)}", f"+++ {_described(file, new)}"]
+    if file.secret:
+        return "\n".join([*shown, "content is secret"])
+    before = base64.b64decode(stands["content"] or "").decode(errors="replace").splitlines()
+    after = file.content.splitlines() if file.kind == "file" else []
+    return "\n".join([*shown, *list(unified_diff(before, after, lineterm="", n=1))[2:]])
+
+
+def _described(file: ManagedFile, fingerprint: list[str]) -> str:
+    """Return path, kind, owner and mode, without the digest."""
+    what = fingerprint[:4] if fingerprint[0] != "symlink" else fingerprint
+    return f"{file.path} ({' '.join(what)})"
+
+
+def packed(service: str, files: Sequence[ManagedFile], checks: Checks) -> bytes:
+    """Return the set as the tar file that the agent reads (`set apply`)."""
+    entries = []
+    blobs = []
+    for number, file in enumerate(files):
+        entry = {
+            "path": file.path,
+            "kind": file.kind,
+            "owner": file.owner,
+            "group": file.group,
+            "mode": file.mode,
+        }
+        if file.kind == "file":
+            entry |= {"sha256": file.sha256, "blob": f"files/{number}"}
+            blobs.append((f"files/{number}", file.content.encode()))
+        if file.kind == "symlink":
+            entry["target"] = file.target
+        entries.append(entry | ({"secret": True} if file.secret else {}))
+    described = {"service": service, "files": entries, **_asked(checks)}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in [("set.json", json.dumps(described, indent=1).encode()), *blobs]:
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o600
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def _asked(checks: Checks) -> dict[str, Any]:
+    return {
+        "check": list(checks.check) if checks.check else None,
+        "check_tree": list(checks.check_tree) if checks.check_tree else None,
+        "load": list(checks.load) if checks.load else None,
+        "loaded": list(checks.loaded) if checks.loaded else None,
+        "loaded_within": checks.loaded_within,
+    }
+
+
+def applied(service: str, files: Sequence[ManagedFile], checks: Checks) -> Iterator[Any]:
+    """Yield the commands that put a set in place."""
+    path = f"{INCOMING}/{service}-{report.step().replace(': ', '-').replace(' ', '-').replace('/', '-')}.tar"
+    yield FileUploadCommand(io.BytesIO(packed(service, files, checks)), path)
+    yield StringCommand(agent("set", "apply", path))
+
+
+def agent(*words: str) -> str:
+    """Return the command line of the host's agent."""
+    return " ".join(("python3", "-I", _agent.build()[1], *words))
+
+
+@operation
+def managed_set(
+    service: str,
+    files: Sequence[ManagedFile],
+    checks: Checks = UNCHECKED,
+    loaded: Callable[[], bool] | None = None,
+    before: Callable[[], bool] | None = None,
+) -> Iterator[Any]:
+    """Bring all files of a service to what they must be, or none of them.
+
+    + service: whose files they are; previous copies are kept under this name
+    + files: every file of the set, unchanged ones too (the checker sees the whole)
+    + checks: the daemon's own checker and loader
+    + loaded: says whether the daemon holds the files; where it does not, they are loaded again
+    + before: called before the files are put in place; raises when they must not be
+    """
+    changes = differing(files)
+    if changes:
+        report.plan(None, "change", "\n".join(difference(file, stands) for file, stands in changes))
+        if before is not None:
+            yield FunctionCommand(before, (), {})
+        yield from applied(service, files, checks)
+    elif loaded is not None and checks.load and not loaded():
+        report.plan(None, "change", f"{service} does not hold its files: {' '.join(checks.load)}")
+        yield StringCommand(" ".join(checks.load))
+    else:
+        report.plan(None, "none")

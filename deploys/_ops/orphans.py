@@ -1,0 +1,28 @@
+"""What the last manifest names and the declaration no longer has: stopped, masked, locked, taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploys._engine.report import changed
+from deploys._ops import accounts, files, manifest, swap, systemd
+from deploys._ops.managed import ManagedFile
+
+
+def orphaned_files(declared: Sequence[manifest.Resource]) -> list[ManagedFile]:
+    """Return the absence of every file that is no longer declared."""
+    return [ManagedFile("orphans", path, kind="absent") for path in manifest.gone(declared, "file")]
+
+
+def orphaned_units(declared: Sequence[manifest.Resource]) -> tuple[str, ...]:
+    """Return the units that are no longer declared."""
+    return manifest.gone(declared, "unit")
+
+
+def orphans(declared: Sequence[manifest.Resource]) -> None:
+    """Take away what is no longer declared. Packages stay until `invoke prune`; homes and data always."""
+    systemd.removed(orphaned_units(declared), name="orphans: units")
+    removed = files.managed_set("orphans", orphaned_files(declared), name="orphans: files")
+    systemd.act("systemctl daemon-reload", name="orphans: daemon-reload", _if=changed(removed))
+    accounts.locked(manifest.gone(declared, "user"), name="orphans: accounts")
+    swap.swap_removed(manifest.gone(declared, "swap"), name="orphans: swap")

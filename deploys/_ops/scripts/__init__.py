@@ -1,0 +1,1 @@
+"""Programs that run on the hosts: standard library only, Python 3.10 and later, one JSON line out."""

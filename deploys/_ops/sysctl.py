@@ -1,0 +1,33 @@
+"""Kernel settings at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from shlex import quote
+
+from deploys._engine import report
+from deploys._ops import live
+from deploys._ops.operation import operation
+
+
+def off(wanted: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the settings that differ and could be set here, with their present values."""
+    seen = live.system()["sysctls"]
+    return {
+        key: seen[key]["value"]
+        for key, value in wanted.items()
+        if seen[key]["value"] != value and seen[key]["settable"]
+    }
+
+
+@operation
+def settings(wanted: Mapping[str, str]) -> Iterator[str]:
+    """Set what differs; a setting that this kernel does not let us set (a shared one) is left to its file."""
+    differing = off(wanted)
+    report.plan(
+        None,
+        "change" if differing else "none",
+        "\n".join(f"{key}: {value} -> {wanted[key]}" for key, value in differing.items()),
+    )
+    if differing:
+        yield "sysctl -q -w " + " ".join(quote(f"{key}={wanted[key]}") for key in differing)

@@ -1,0 +1,93 @@
+"""The order in which a host is served; `pyinfra inventories/lab.py deploys/site.py` runs it as well."""
+
+from __future__ import annotations
+
+from deploys import fail2ban, firewall, journal, ssh, swap, sysctl, time, updates, users
+from deploys._engine.entry import run_when_started_by_pyinfra
+from deploys._engine.report import changed
+from deploys._ops import apt, guard, live, manifest, orphans
+from deploys._ops.managed import ManagedFile
+from deploys._ops.manifest import Resource, resource
+from inventories.model import Environment, Host
+
+SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap)
+
+
+def rendered(host: Host, environment: Environment) -> list[ManagedFile]:
+    """Return every file as it will stand on the host; needs no host."""
+    declared = [file for service in SERVICES for file in service.files(host, environment)]
+    return [*declared, *users.root_files(host, environment), firewall.loader()]
+
+
+def packages_of(host: Host) -> tuple[str, ...]:
+    """Return the packages of all services."""
+    return tuple(dict.fromkeys(name for names in host.release.packages.values() for name in names))
+
+
+def units_of(host: Host) -> tuple[str, ...]:
+    """Return the units that run or are enabled because of us."""
+    declared = [name for names in host.release.units.values() for name in names]
+    swaps = [swap.unit_of(host.swap)] if host.swap else []
+    return tuple(dict.fromkeys([*declared, ssh.unit_of(host), *swaps]))
+
+
+def resources(host: Host, environment: Environment) -> list[Resource]:
+    """Return everything that will be on the host because of us, for its manifest."""
+    found = [manifest.file_resource(file) for file in rendered(host, environment) if file.kind != "absent"]
+    found += [resource("user", user.name, "users") for user in host.users.accounts]
+    found += [resource("package", name, "packages") for name in packages_of(host)]
+    found += [resource("unit", name, "units") for name in units_of(host)]
+    found += [resource("sysctl", key, "sysctl", value=v) for key, v in host.sysctls(environment).items()]
+    return found + ([resource("swap", host.swap.path, "swap")] if host.swap else [])
+
+
+def begin(host: Host, environment: Environment) -> None:
+    """Say once what all services want to know about the host, so that each fact is asked once."""
+    asked = live.Wanted(
+        files=tuple(rendered(host, environment)),
+        packages=packages_of(host),
+        units=units_of(host),
+        sysctls=tuple(host.sysctls(environment).items()),
+        accounts=(*(user.name for user in host.users.accounts), "root"),
+        swap=host.swap.path if host.swap else None,
+    )
+    live.begin(asked)
+
+
+def guarded(host: Host, environment: Environment) -> tuple[guard.Guarded, ...]:
+    """Return what the guard remembers: sshd, the firewall, kernel settings and the way to the network."""
+    keys = tuple(host.sysctls(environment))
+    kernel = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=keys, routes=True)
+    return (ssh.guarded(host), firewall.guarded(host), kernel)
+
+
+def site(host: Host, environment: Environment) -> None:
+    """Bring one host to what is declared; what could lock us out stands between guard and confirmation."""
+    begin(host, environment)
+    declared = resources(host, environment)
+    intended = manifest.intend(declared, name="manifest: intend")
+    apt.packages(packages_of(host), name="packages: install")
+    users.users(host, environment)
+    armed = guard.arm(
+        guarded(host, environment),
+        [file for service in (ssh, firewall, sysctl) for file in service.files(host, environment)],
+        host.sysctls(environment),
+        name="guard: arm",
+    )
+    ssh.ssh(host, environment)
+    firewall.firewall(host, environment)
+    sysctl.sysctl(host, environment)
+    guard.confirm(name="guard: confirm", _if=changed(armed))
+    users.close_root(host, environment)
+    ssh.close_old_port(host, environment)
+    firewall.close_old_port(host, environment)
+    time.time(host, environment)
+    journal.journal(host, environment)
+    updates.updates(host, environment)
+    fail2ban.fail2ban(host, environment)
+    swap.swap(host, environment)
+    orphans.orphans(declared)
+    manifest.narrow(name="manifest: narrow", _if=changed(intended))
+
+
+run_when_started_by_pyinfra(site)

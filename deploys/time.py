@@ -1,0 +1,30 @@
+"""time: the declared servers through chrony, and the time zone."""
+
+from __future__ import annotations
+
+from deploys._engine.report import changed
+from deploys._ops import systemd
+from deploys._ops.files import managed_set
+from deploys._ops.managed import ManagedFile
+from deploys._ops.render import render
+from inventories.model import Environment, Host
+
+PACKAGES = ("chrony", "tzdata")
+
+
+def files(host: Host, environment: Environment) -> list[ManagedFile]:
+    """Return chrony.conf(5) as a whole, and the zone in both of its places."""
+    zone = host.time.zone
+    return [
+        ManagedFile("time", "/etc/chrony/chrony.conf", render("time", "chrony.conf", host.time)),
+        ManagedFile("time", "/etc/localtime", kind="symlink", target=f"/usr/share/zoneinfo/{zone}"),
+        ManagedFile("time", "/etc/timezone", render("time", "timezone", host.time)),
+    ]
+
+
+def time(host: Host, environment: Environment) -> None:
+    """Keep the clock by chrony; the package itself takes systemd-timesyncd away."""
+    unit = host.release.time_unit
+    written = managed_set("time", files(host, environment), name="time: files")
+    systemd.act(f"systemctl restart {unit}", name="time: restart", _if=changed(written))
+    systemd.unit(unit, name="time: unit")

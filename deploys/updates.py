@@ -1,0 +1,57 @@
+"""updates: security upgrades every night, and nothing restarted that must not be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploys._ops import systemd
+from deploys._ops.files import Checks, managed_set
+from deploys._ops.managed import ManagedFile
+from deploys._ops.render import render
+from inventories.model import Environment, Host
+
+PACKAGES = ("unattended-upgrades", "needrestart")
+UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
+NEEDRESTART = "/etc/needrestart/conf.d/zz-trunkline.conf"
+CHECK = f"apt-config dump >/dev/null && perl -c {NEEDRESTART}"
+
+
+@dataclass(frozen=True)
+class Upgrades:
+    """What the templates are made of."""
+
+    origins: tuple[str, ...]
+    blocked: tuple[str, ...]
+    remove_unused: bool
+    reboot_at: str | None
+    undisturbed: tuple[str, ...]
+
+
+def upgrades_of(host: Host, environment: Environment) -> Upgrades:
+    """Return what this host upgrades by itself and leaves undisturbed."""
+    return Upgrades(
+        origins=host.release.security_origins,
+        blocked=host.updates.blocked,
+        remove_unused=host.updates.remove_unused,
+        reboot_at=host.updates.reboot_at,
+        undisturbed=tuple(dict.fromkeys(host.undisturbed(environment))),
+    )
+
+
+def files(host: Host, environment: Environment) -> list[ManagedFile]:
+    """Return APT's schedule, the upgrades' own settings and needrestart's."""
+    upgrades = upgrades_of(host, environment)
+    paths = {
+        "20auto-upgrades": "/etc/apt/apt.conf.d/20auto-upgrades",
+        "90trunkline-upgrades": "/etc/apt/apt.conf.d/90trunkline-upgrades",
+        "zz-trunkline.conf": NEEDRESTART,
+    }
+    return [ManagedFile("updates", path, render("updates", name, upgrades)) for name, path in paths.items()]
+
+
+def updates(host: Host, environment: Environment) -> None:
+    """Declare the upgrades, have apt and perl read the files, and keep the timers running."""
+    checks = Checks(check=("sh", "-c", CHECK), check_tree=("/etc/apt/apt.conf.d", NEEDRESTART))
+    managed_set("updates", files(host, environment), checks, name="updates: files")
+    for unit in UNITS:
+        systemd.unit(unit, name=f"updates: {unit}")
