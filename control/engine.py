@@ -1,0 +1,274 @@
+"""The engine's parent: asks the child process and turns its answers into records and errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
+
+from control.child import Child, EngineDied
+from control.errors import TrunklineError
+from control.event import Event, Heartbeat, HostEvent, ProblemEvent, ResultEvent, StepEvent
+from inventories.model import Environment
+
+LEASE_SECONDS = 60
+
+Place = tuple[str, str]
+"""Host and step."""
+
+__all__ = [
+    "ApplyFailed", "CommandResult", "Confirmation", "Engine", "EngineDied", "Event", "Heartbeat", "HostEvent",
+    "Interrupted", "ProblemEvent", "ResultEvent", "Step", "StepEvent",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One planned operation of one host: `none`, `change`, `if:<step>` or `unknown:<step>`."""
+
+    host: str
+    step: str
+    kind: str
+    diff: str = ""
+
+    @property
+    def service(self) -> str:
+        """The service that the step belongs to."""
+        return self.step.partition(":")[0]
+
+    @property
+    def changes(self) -> bool:
+        """Say whether the step may change something."""
+        return self.kind != "none"
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a root command on a host said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What came of confirming one host's guard; `returns_at` is when an unconfirmed one returns the host."""
+
+    host: str
+    armed: bool
+    ok: bool
+    error: str = ""
+    remedy: str = ""
+    returns_at: str = ""
+
+
+class ApplyFailed(TrunklineError):
+    """A step failed: what was done and what was not, as (host, step)."""
+
+    def __init__(self, result: ResultEvent) -> None:
+        failed = result.fields.get("failed") or {}
+        self.host: str = failed.get("host", "")
+        self.step: str = failed.get("step", "")
+        self.done: tuple[Place, ...] = _places(result, "done")
+        self.not_done: tuple[Place, ...] = _places(result, "not_done")
+        super().__init__(result.error, result.remedy)
+
+
+class Interrupted(ApplyFailed):
+    """Ctrl-C or SIGTERM: the running command was let end and the lock was released."""
+
+
+class Engine:
+    """One child process for one environment. Use as a context manager; leaving it releases the lock."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        instance: str,
+        on_event: Callable[[Event], None] | None = None,
+        debug: bool = False,
+    ) -> None:
+        self.environment = environment
+        self.instance = instance
+        self._on_event = on_event or (lambda event: None)
+        self._debug = debug
+        self._child: Child | None = None
+        self._asked: str | None = None
+        """The request that has no result yet."""
+        self._stopping = False
+        self._previous: Any = None
+
+    def __enter__(self) -> Engine:
+        own = {"TRUNKLINE_TWIN": self.instance} if self.environment.in_twin else {}
+        self._child = Child(self._prefix(), {**os.environ, **own}, self._debug)
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGTERM, _as_interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        result = None
+        try:
+            if self._asked is not None:
+                result = self._stop()
+            self.close()
+        finally:
+            if self._previous is not None:
+                signal.signal(signal.SIGTERM, self._previous)
+        if isinstance(error, KeyboardInterrupt) and result is not None:
+            raise Interrupted(result) from error
+
+    def open(
+        self,
+        hosts: Iterable[str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        ports: Mapping[str, Iterable[int]] | None = None,
+        **more: Any,
+    ) -> tuple[HostEvent, ...]:
+        """Connect to hosts (None: all). Returns the state of each; a host that fails is no exception.
+
+        Raises TrunklineError for a name that the environment does not have.
+        """
+        result = self._ask(
+            "open",
+            environment=self.environment.name,
+            instance=self.instance,
+            hosts=None if hosts is None else list(hosts),
+            secrets=dict(secrets or {}),
+            ports={host: list(numbers) for host, numbers in (ports or {}).items()},
+            **more,
+        )
+        if "hosts" not in result.fields:
+            _fail(result)
+        return tuple(HostEvent(**state) for state in result.fields["hosts"])
+
+    def command(
+        self, host: str, script: str, input: str | None = None, timeout: int = 60, fenced: bool = False
+    ) -> CommandResult:
+        """Run a script as root on a host; `timeout` in seconds, `fenced` refuses without our lock."""
+        return self._command("command", host=host, script=script, input=input, timeout=timeout, fenced=fenced)
+
+    def agent(self, host: str, args: list[str], input: str | None = None, timeout: int = 60) -> CommandResult:
+        """Run a command of the host agent as root, putting the agent there when it is absent."""
+        return self._command("agent", host=host, args=args, input=input, timeout=timeout)
+
+    def lock(self, purpose: str, holder: str, lease: int = LEASE_SECONDS, wait: float = 0) -> dict[str, int]:
+        """Lock every connected host; returns the fencing tokens. `lease` and `wait` in seconds."""
+        result = self._demand("lock", purpose=purpose, holder=holder, lease=lease, wait=wait)
+        return dict(result.fields["tokens"])
+
+    def plan(self, hosts: Iterable[str] | None = None) -> tuple[Step, ...]:
+        """Plan hosts (None: all connected); returns every step, also those that change nothing."""
+        steps: list[Step] = []
+        for event in self._stream("plan", hosts=None if hosts is None else list(hosts)):
+            if isinstance(event, StepEvent):
+                steps.append(Step(event.host, event.step, event.change, event.diff))
+            elif isinstance(event, ResultEvent) and not event.ok:
+                _fail(event)
+        return tuple(steps)
+
+    def apply(self, hosts: Iterable[str]) -> Iterator[Event]:
+        """Apply the plan of these hosts, yielding events; raises ApplyFailed at its end when it failed."""
+        for event in self._stream("apply", hosts=list(hosts)):
+            if not isinstance(event, ResultEvent):
+                yield event
+            elif not event.ok:
+                raise ApplyFailed(event)
+
+    def confirm(self, hosts: Iterable[str] | None = None) -> tuple[Confirmation, ...]:
+        """Confirm armed guards, each over a new connection; one that cannot be is in the answer."""
+        result = self._ask("confirm", hosts=None if hosts is None else list(hosts))
+        if "hosts" not in result.fields:
+            _fail(result)
+        return tuple(Confirmation(**answer) for answer in result.fields["hosts"])
+
+    def unlock(self) -> None:
+        """Release the lock of every host."""
+        self._demand("unlock")
+
+    def close(self) -> None:
+        """Release the lock, close the connections and end the child."""
+        child, self._child = self._child, None
+        if child is not None:
+            for event in child.end():
+                self._on_event(event)
+
+    def _prefix(self) -> list[str]:
+        if not self.environment.in_twin:
+            return []
+        from twin.enter import enter_argv
+
+        return enter_argv(self.instance, "controller")
+
+    def _command(self, do: str, **fields: Any) -> CommandResult:
+        said = self._demand(do, **fields).fields
+        return CommandResult(said["returncode"], said["stdout"], said["stderr"])
+
+    def _demand(self, do: str, **fields: Any) -> ResultEvent:
+        result = self._ask(do, **fields)
+        if not result.ok:
+            _fail(result)
+        return result
+
+    def _ask(self, do: str, **fields: Any) -> ResultEvent:
+        *_, result = self._stream(do, **fields)
+        assert isinstance(result, ResultEvent)
+        return result
+
+    def _stream(self, do: str, **fields: Any) -> Iterator[Event]:
+        """Send a request and yield its events, the result last; raises Interrupted after Ctrl-C."""
+        if self._child is None:
+            raise TrunklineError("The engine is not running.", "Use it as a context manager.")
+        if self._asked is not None:
+            self._stop()
+            raise TrunklineError(f"The request {self._asked!r} was left before its end; it was stopped.")
+        self._child.send({"do": do, **fields})
+        self._asked = do
+        while True:
+            try:
+                event = self._receive(self._child)
+            except KeyboardInterrupt as error:
+                raise Interrupted(self._stop()) from error
+            yield event
+            if isinstance(event, ResultEvent):
+                return
+
+    def _receive(self, child: Child) -> Event:
+        event = child.receive()
+        if isinstance(event, ResultEvent):
+            self._asked = None
+        self._on_event(event)
+        return event
+
+    def _stop(self) -> ResultEvent:
+        """Let the running command end, and the child with it; a second Ctrl-C ends it at once."""
+        child = self._child
+        assert child is not None
+        try:
+            child.send({"do": "stop"})
+            while not isinstance(event := self._receive(child), ResultEvent):
+                pass
+            self.close()
+        except KeyboardInterrupt:
+            child.kill()
+            self._child = self._asked = None
+            raise
+        return event
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(result: ResultEvent) -> NoReturn:
+    raise TrunklineError(result.error or f"The engine could not {result.do}.", result.remedy)
+
+
+def _places(result: ResultEvent, field: str) -> tuple[Place, ...]:
+    return tuple((host, step) for host, step in result.fields.get(field, ()))
