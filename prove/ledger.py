@@ -13,7 +13,17 @@ from typing import Any, Literal
 
 TOP = Path(__file__).resolve().parent.parent
 PROOFS = TOP / "proofs"
-SOURCES = ("inventories", "deploys", "templates", "verify", "control", "twin", "prove", "tasks.py", "requirements.lock")
+SOURCES = (
+    "inventories",
+    "deploys",
+    "templates",
+    "verify",
+    "control",
+    "twin",
+    "prove",
+    "tasks.py",
+    "requirements.lock",
+)
 """What a result depends on: the same state of these files need not be proven twice."""
 FORMAT = 1
 Verdict = Literal["proven", "disproved"]
@@ -36,12 +46,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is being judged: the commit (with `+` where the tree differs from it), the state of the sources."""
+    """What is judged: the commit (with `+` where the tree differs from it), and the state of the sources."""
 
     commit: str
     state: str
 
-    def result(self, row: str, claim: str, verdict: Verdict, seen: str, seconds: float, evidence: Any) -> Result:
+    def result(
+        self, row: str, claim: str, verdict: Verdict, seen: str, seconds: float, evidence: Any
+    ) -> Result:
         """Return a result of now."""
         when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return Result(row, claim, verdict, seen, round(seconds, 1), when, self.commit, self.state, evidence)

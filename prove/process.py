@@ -36,7 +36,9 @@ class Ended:
     def expect(self, *codes: int) -> Ended:
         """Return itself; raise Disproved unless it ended with one of these codes."""
         wanted = " or ".join(map(str, codes))
-        require(self.code in codes, f"{' '.join(self.argv)} ended with {self.code}, not {wanted}: {self.tail}")
+        require(
+            self.code in codes, f"{' '.join(self.argv)} ended with {self.code}, not {wanted}: {self.tail}"
+        )
         return self
 
 

@@ -12,8 +12,8 @@ from prove.row import Row
 
 HEAD = """# Proofs
 
-Written by `invoke prove`, never by hand: each row starts from a healthy twin (or a fresh one), is put to the test,
-and its result is kept here with the commit it was about (`+`: the tree differed from it) and how long it took.
+Written by `invoke prove`, never by hand: each row starts from a healthy twin (or a fresh one), is put to the
+test, and its result is kept here with the commit it was about (`+`: the tree differed) and how long it took.
 """
 
 

@@ -1,0 +1,138 @@
+"""What goes wrong around a command: one clear sentence with what to do, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from control import places
+from prove.process import Ended
+from prove.row import Evidence, Row, require
+from prove.stage import Stage
+
+
+def judged(ended: Ended, *words: str) -> Evidence:
+    """Return the evidence of a good error; Disproved when the end is not one."""
+    require(ended.code not in (0, 2, 3), f"it ended with {ended.code} as if all were well: {ended.tail}")
+    require("Traceback" not in ended.output, f"a traceback reached the user: {ended.tail}")
+    require("defect of Trunkline" not in ended.output, f"it was not expected by anyone: {ended.tail}")
+    said = re.search(r"^error: (.+)\n((?:  .+\n?)*)", ended.stderr, re.MULTILINE)
+    require(said, f"no sentence says what went wrong: {ended.tail}")
+    assert said
+    require(said.group(2).strip(), f"the sentence has no remedy: {said.group(1)}")
+    require(len(said.group(1)) < 400, f"the sentence is too long to be read: {said.group(1)}")
+    missing = [word for word in words if word.lower() not in ended.output.lower()]
+    require(not missing, f"the error does not name {', '.join(missing)}: {said.group(0).strip()}")
+    return {"error": said.group(1), "remedy": said.group(2).strip(), "code": ended.code}
+
+
+def _unreachable(stage: Stage) -> Evidence:
+    stage.healthy()
+    stage.twin.cut("edge1")
+    try:
+        ended = stage.invoke("plan", "--env", "lab", timeout=90)
+    finally:
+        stage.twin.mend("edge1")
+    return judged(ended, "edge1")
+
+
+def _wrong_key(stage: Stage) -> Evidence:
+    stage.healthy()
+    key = places.controller_key_of(stage.name)
+    key.unlink()
+    stage.python("-c", f"import subprocess; subprocess.run({_keygen(key)!r}, check=True)").expect(0)
+    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", "key")
+
+
+def _keygen(key: Path) -> list[str]:
+    return ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+
+
+def _changed_host_key(stage: Stage) -> Evidence:
+    stage.healthy()
+    stage.sh(
+        "edge1",
+        "rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh",
+    )
+    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", "host key")
+
+
+def _not_pinned(stage: Stage) -> Evidence:
+    stage.healthy()
+    (places.state_of(stage.name) / "known_hosts").write_text("", encoding="utf-8")
+    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", "trust")
+
+
+def _no_disk(stage: Stage) -> Evidence:
+    stage.healthy()
+    stage.sh("edge1", "n=$(df --output=avail -k / | tail -n 1); fallocate -l $((n - 20480))K /var/fill")
+    return judged(stage.deploy(timeout=120), "edge1", "MB free")
+
+
+def _lock_held(stage: Stage) -> Evidence:
+    stage.healthy()
+    agent = "$(ls /usr/local/lib/trunkline/agent-*.pyz | tail -n 1)"
+    stage.sh(
+        "edge1",
+        f"python3 -I {agent} lock acquire --holder ann@elsewhere --purpose 'a repair' --lease 600",
+    )
+    return judged(stage.deploy(timeout=90), "edge1", "ann@elsewhere")
+
+
+def _missing_secret(stage: Stage) -> Evidence:
+    stage.healthy()
+    edits = (("inventories/lab.py", "hosts = environment.inventory()", SECRET),)
+    with stage.copy(edits) as top:
+        return judged(stage.invoke("plan", "--env", "lab", top=top, timeout=90), "no_such_secret", "secrets.")
+
+
+SECRET = """
+_wanted = environment.secrets
+
+
+class _WithSecret(Environment):
+    def secrets(self):
+        from inventories.model import Secret
+
+        return (Secret(name="no_such_secret"),)
+
+
+environment = _WithSecret(**{name: getattr(environment, name) for name in Environment.model_fields})
+hosts = environment.inventory()
+"""
+
+
+def _says(name: str, claim: str, argv: tuple[str, ...], *words: str) -> Row:
+    """A row that needs no host: a command line, and the words its error must name."""
+
+    def put(stage: Stage) -> Evidence:
+        return judged(stage.invoke(*argv, timeout=60), *words)
+
+    return Row("errors", name, claim, put, limit=60)
+
+
+def _row(name: str, claim: str, put: Callable[[Stage], Evidence], limit: int = 180) -> Row:
+    return Row("errors", name, claim, put, limit)
+
+
+ROWS = (
+    _says("unknown-environment", "an unknown environment is told which there are",
+          ("deploy", "--env", "nowhere"), "nowhere", "lab"),
+    _says("unknown-host", "--limit with a host that nobody declared names the declared ones",
+          ("deploy", "--env", "lab", "--limit", "edge9"), "edge9", "edge1"),
+    _says("bad-number", "an option that is no number is named with what is allowed",
+          ("deploy", "--env", "lab", "--wait", "soon"), "--wait", "soon"),
+    _says("refused-environment", "an example with documentation addresses is refused until they are replaced",
+          ("deploy", "--env", "prod"), "RFC 5737"),
+    _says("unknown-row", "an unknown row of proofs is told where to look",
+          ("prove", "--rows", "faults.nothing"), "faults.nothing"),
+    _row("unreachable-host", "a host that does not answer is named within a minute", _unreachable),
+    _row("wrong-key", "a key that no host knows is named as the reason", _wrong_key),
+    _row("changed-host-key", "a changed host key stops everything and says so", _changed_host_key),
+    _row("host-key-not-pinned", "a host whose key was never pinned is refused with the command that pins it",
+         _not_pinned),
+    _row("no-disk", "a disk without room is named before anything is changed", _no_disk),
+    _row("lock-held", "who else is deploying is named", _lock_held),
+    _row("missing-secret", "a missing secret is named with the command that sets it", _missing_secret),
+)  # fmt: skip

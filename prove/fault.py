@@ -1,0 +1,78 @@
+"""One fault: how a healthy host is broken for real, and which check must find exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prove.row import Evidence, Row, require
+from prove.stage import Stage
+
+BAD = ("fail", "warn", "not proven")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A real change on a host, and the check that must name it as the root cause."""
+
+    name: str
+    check: str
+    claim: str
+    breaks: str
+    """A shell script, run as root on the host."""
+    host: str = "edge1"
+    verdict: Literal["fail", "warn", "not proven"] = "fail"
+    also: tuple[str, ...] = ()
+    """Checks that this fault makes fail by itself as well, not merely by being blocked."""
+    disruptive: bool = False
+    clock_off: float = 0
+    """Seconds that the world's time server lies by meanwhile."""
+
+    @property
+    def row(self) -> Row:
+        """The fault as a row of the table."""
+        return Row("faults", self.name, self.claim, self._put, limit=240)
+
+    def _put(self, stage: Stage) -> Evidence:
+        before = stage.baseline()
+        stage.healthy()
+        wanted = f"{self.host}/{self.check}"
+        was = before.verdict(wanted)
+        require(
+            was == "ok", f"{wanted} was {was}, not ok, on the healthy host: {_seen(before.entries, wanted)}"
+        )
+        with self._lying(stage):
+            stage.sh(self.host, self.breaks)
+            options = ("--disruptive",) if self.disruptive else ()
+            after = stage.verify("--host", self.host, *options)
+        require(
+            after.verdict(wanted) == self.verdict,
+            f"{wanted} said {after.verdict(wanted)}, not {self.verdict}: {_seen(after.entries, wanted)}",
+        )
+        own = {wanted, *(f"{self.host}/{check}" for check in self.also)}
+        roots = after.roots()
+        new = sorted(check for check in roots if roots[check] != before.verdict(check) and check not in own)
+        told = "; ".join(f"{check} {roots[check]}: {_seen(after.entries, check)}" for check in new)
+        require(not new, f"{wanted} found it, but these failed by themselves too: {told}")
+        entry = after.entries[wanted]
+        require(entry.get("remedy"), f"{wanted} names no remedy")
+        blocked = [check for check, each in after.entries.items() if each["verdict"] == "blocked"]
+        return {"root": wanted, "seen": _seen(after.entries, wanted), "blocked": len(blocked)}
+
+    @contextmanager
+    def _lying(self, stage: Stage) -> Iterator[None]:
+        if not self.clock_off:
+            yield
+            return
+        stage.twin.ntp_offset(self.clock_off)
+        try:
+            yield
+        finally:
+            stage.twin.ntp_offset(0)
+
+
+def _seen(entries: Mapping[str, Mapping[str, Any]], check: str) -> str:
+    entry = entries.get(check, {})
+    return str(entry.get("seen") or entry.get("evidence") or "nothing")[:300]

@@ -1,0 +1,166 @@
+"""What breaks off in the middle: the next deploy converges, the lock frees itself, no file is torn."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+from prove import hostside
+from prove.errors import judged
+from prove.process import ended, kill, started
+from prove.row import Disproved, Evidence, Row, require
+from prove.stage import Stage
+
+HOST = "edge1"
+MOMENTS = 30
+LEASE = 10
+"""Seconds of the lock's lease here, so that a dead controller need not be waited for a minute each time."""
+SHORT_LEASE = (("control/session.py", "LEASE = 60", f"LEASE = {LEASE}"),)
+RELEASE = (
+    *SHORT_LEASE,
+    ("inventories/lab.py", "import ControllerKey, ", "import Journal, Ssh, Sysctl, ControllerKey, "),
+    (
+        "inventories/lab.py",
+        "users=users,",
+        "users=users, ssh=Ssh(max_auth_tries=4), journal=Journal(max_use_mb=300),"
+        ' sysctl=Sysctl(settings={"net.ipv4.tcp_keepalive_time": "600"}),',
+    ),
+)
+"""A change of several services of one host."""
+MOMENT = random.Random(2)
+FRACTIONS = tuple(round((number + MOMENT.random()) / MOMENTS, 3) for number in range(MOMENTS))
+"""When each controller dies, as a share of a whole deploy: random, but spread over all of it."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A deploy that breaks off, and what must come after."""
+
+    name: str
+    claim: str
+    breaks: Callable[[Stage, Popen[str]], Evidence]
+    first: bool = True
+    """The first deploy of fresh hosts; else a change of healthy ones."""
+    mends: Callable[[Stage], None] = lambda stage: None
+
+    @property
+    def row(self) -> Row:
+        """The break as a row of the table."""
+        return Row("kills", self.name, self.claim, self._put, limit=480)
+
+    def _put(self, stage: Stage) -> Evidence:
+        stage.fresh() if self.first else stage.healthy()
+        with ExitStack() as stack:
+            top = stack.enter_context(stage.copy(SHORT_LEASE if self.first else RELEASE))
+            before = {host: hostside.files(stage, host) for host in stage.hosts}
+            deploy = _deploy(stage, top)
+            try:
+                evidence = self.breaks(stage, deploy)
+            finally:
+                if deploy.poll() is None:
+                    kill(deploy)
+                stage.twin.mend(HOST)
+            middle = {host: hostside.files(stage, host) for host in stage.hosts}
+            self.mends(stage)
+            again = stage.deploy("--wait", str(LEASE + 20), top=top)
+            again.expect(0)
+            _whole(stage, before, middle)
+            plan = stage.invoke("plan", "--env", "lab", top=top)
+            require(plan.code == 0, f"the next deploy did not converge: {plan.tail}")
+        return {**evidence, "next_deploy_seconds": again.seconds}
+
+
+def _deploy(stage: Stage, top: Path) -> Popen[str]:
+    argv = [sys.executable, "-m", "invoke", "deploy", "--env", "lab"]
+    return started(argv, top, stage.env(PYTHONPATH=str(top)))
+
+
+def _whole(stage: Stage, before: dict[str, hostside.Files], middle: dict[str, hostside.Files]) -> None:
+    """When the deploy broke off every managed file was as before or as it is now; nothing else is left."""
+    for host in stage.hosts:
+        now = hostside.files(stage, host)
+        torn = [path for path in now.managed if middle[host][path] not in (before[host][path], now[path])]
+        require(not torn, f"{host}: half-written when it broke off: {', '.join(torn)}")
+        left = hostside.leftovers(stage, host)
+        require(not left, f"{host}: left over: {', '.join(left)}")
+
+
+def _killed_at(fraction: float, first: bool) -> Callable[[Stage, Popen[str]], Evidence]:
+    def breaks(stage: Stage, deploy: Popen[str]) -> Evidence:
+        moment = fraction * stage.seconds_of_a_deploy(first=first)
+        time.sleep(moment)
+        done = deploy.poll() is not None
+        kill(deploy)
+        return {"killed_after": round(moment, 2), "was_done": done}
+
+    return breaks
+
+
+def _network_cut(stage: Stage, deploy: Popen[str]) -> Evidence:
+    time.sleep(0.4 * stage.seconds_of_a_deploy(first=True))
+    stage.twin.cut(HOST)
+    since = time.monotonic()
+    end = ended(deploy, timeout=120)
+    seconds = round(time.monotonic() - since, 1)
+    return {**judged(end, HOST), "noticed_after": seconds}
+
+
+def _disk_filled(stage: Stage, deploy: Popen[str]) -> Evidence:
+    _await(stage, "pgrep -x 'dpkg|apt-get'", deploy)
+    stage.sh(HOST, "n=$(df --output=avail -k / | tail -n 1); fallocate -l $((n - 512))K /var/fill")
+    return judged(ended(deploy, timeout=240), HOST)
+
+
+def _disk_emptied(stage: Stage) -> None:
+    stage.sh(HOST, "rm -f /var/fill")
+
+
+def _dpkg_killed(stage: Stage, deploy: Popen[str]) -> Evidence:
+    _await(stage, "pgrep -x dpkg", deploy)
+    stage.sh(HOST, "kill -9 $(pgrep -x 'dpkg|apt-get')")
+    return judged(ended(deploy, timeout=240), HOST)
+
+
+def _rebooted(stage: Stage, deploy: Popen[str]) -> Evidence:
+    _await(stage, "pgrep -x dpkg", deploy)
+    stage.twin.reboot(HOST)
+    return judged(ended(deploy, timeout=240), HOST)
+
+
+def _await(stage: Stage, script: str, deploy: Popen[str]) -> None:
+    while stage.twin.run(HOST, script).returncode:
+        if deploy.poll() is not None:
+            raise Disproved(f"the deploy ended before `{script}` was ever true")
+        time.sleep(0.05)
+
+
+def _controller(number: int, fraction: float) -> Broken:
+    first = number % 2 == 0
+    what = "the first deploy" if first else "a change"
+    return Broken(
+        f"controller-{number + 1:02}",
+        f"a controller killed after {fraction:.0%} of {what} does no harm",
+        _killed_at(fraction, first),
+        first,
+    )
+
+
+BREAKS = (
+    Broken("network-cut", "a network that is cut in the middle is an error soon, no harm done", _network_cut),
+    Broken(
+        "disk-filled",
+        "a disk that fills up in the middle is an error, and does no harm",
+        _disk_filled,
+        mends=_disk_emptied,
+    ),
+    Broken("dpkg-killed", "an interrupted dpkg is finished by the next deploy", _dpkg_killed),
+    Broken("host-rebooted", "a host that reboots while packages are installed does no harm", _rebooted),
+    *(_controller(number, fraction) for number, fraction in enumerate(FRACTIONS)),
+)
+ROWS = tuple(each.row for each in BREAKS)

@@ -1,0 +1,154 @@
+"""Changes that lock the controller out: the host returns by itself, within the guard's limit and ten seconds.
+
+Each row deploys a release that is broken on purpose: a copy of this tree in which one more step, between the
+arming of the guard and its confirmation, does what a wrong change would do.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prove import hostside
+from prove.process import Ended, ended, kill, started
+from prove.row import Evidence, Row, require
+from prove.stage import Stage
+
+HOST = "edge1"
+GRACE = 10
+"""Seconds after the guard's deadline within which the host lets us in again."""
+DROP_IN = "/etc/ssh/sshd_config.d/00-broken.conf"
+BROKEN = """
+
+_declared = sysctl
+
+
+def sysctl(host, environment):
+    from pyinfra.operations import server
+
+    _declared(host, environment)
+    if host.name == {host!r}:
+        server.shell(name="sysctl: broken", commands=[{script!r}])
+"""
+RELEASE = (
+    ("inventories/lab.py", "import ControllerKey, ", "import Ssh, ControllerKey, "),
+    ("inventories/lab.py", "users=users,", "users=users, ssh=Ssh(max_auth_tries=4),"),
+)
+"""A guarded change that is fine by itself."""
+
+
+@dataclass(frozen=True)
+class Lockout:
+    """A change that shuts the controller out."""
+
+    name: str
+    claim: str
+    script: str
+    """What the wrong change does on the host."""
+    meanwhile: Callable[[Stage], None] | None = None
+    """What happens while the guard is armed."""
+    killed: bool = False
+    """The controller is killed as soon as the guard is armed and the change is made."""
+
+    @property
+    def row(self) -> Row:
+        """The lockout as a row of the table."""
+        return Row("lockouts", self.name, self.claim, self._put, limit=420)
+
+    def _put(self, stage: Stage) -> Evidence:
+        stage.healthy()
+        before = hostside.files(stage, HOST)
+        script = f"{self.script}; touch /run/broken"
+        broken = BROKEN.format(host=HOST, script=script)
+        with stage.copy((*RELEASE, ("deploys/sysctl.py", "", broken))) as top:
+            argv = ["-m", "invoke", "deploy", "--env", "lab", "--limit", HOST]
+            deploy = started([sys.executable, *argv], top, stage.env(PYTHONPATH=str(top)))
+            try:
+                deadline = _armed(stage)
+                if self.meanwhile:
+                    self.meanwhile(stage)
+                if self.killed:
+                    kill(deploy)
+                    end = Ended(tuple(argv), -9, "", "", 0)
+                else:
+                    end = ended(deploy, timeout=300)
+            finally:
+                if deploy.poll() is None:
+                    kill(deploy)
+        require(end.code != 0, f"a deploy that locked itself out ended with 0: {end.tail}")
+        require("Traceback" not in end.output, f"a traceback reached the user: {end.tail}")
+        late = _returned(stage, deadline)
+        after = hostside.files(stage, HOST)
+        changed = [path for path in before.managed if after[path] != before[path]]
+        require(not changed, f"the host let us in, but these are not as before: {', '.join(changed)}")
+        require(stage.plan_is_empty(), "the host let us in, but a plan of the former release finds changes")
+        return {"seconds_after_the_deadline": late, "said": end.tail[-400:]}
+
+
+def _armed(stage: Stage) -> float:
+    """Wait until the guard is armed and the broken change is made; return the guard's deadline."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        if stage.twin.run(HOST, "test -e /run/broken").returncode == 0:
+            deadline, _ = hostside.guard(stage, HOST)
+            require(deadline, "the change was made while no guard was armed")
+            assert deadline
+            return deadline
+        time.sleep(0.2)
+    require(False, "the broken change was not made within two minutes")
+    return 0
+
+
+def _returned(stage: Stage, deadline: float) -> float:
+    """Wait until the guard returned and SSH works; return how long after the deadline that was."""
+    while True:
+        armed, last = hostside.guard(stage, HOST)
+        if armed is None and last == "returned" and stage.reached(HOST):
+            return round(time.time() - deadline, 1)
+        require(
+            time.time() < deadline + GRACE,
+            f"{GRACE} s after the deadline the host does not let us in (armed {armed}, last {last!r})",
+        )
+        time.sleep(0.3)
+
+
+def _reboot(stage: Stage) -> None:
+    stage.twin.reboot(HOST)
+
+
+ALLOW_NOBODY = f"echo 'AllowUsers nobody' > {DROP_IN}; systemctl reload ssh"
+LOCKOUTS = (
+    Lockout(
+        "ufw-denies-the-controller",
+        "a firewall that denies the controller is returned",
+        "ufw insert 1 deny from 192.0.2.10",
+    ),
+    Lockout(
+        "sshd-on-another-port",
+        "an sshd moved to a port that the firewall does not know is returned",
+        f"sed -i 's/^Port .*//' /etc/ssh/sshd_config.d/*.conf; echo 'Port 2222' > {DROP_IN};"
+        " systemctl restart ssh",
+    ),
+    Lockout("allow-users-without-us", "AllowUsers without the deploy user is returned", ALLOW_NOBODY),
+    Lockout("default-route-gone", "a default route that is gone is returned", "ip route del default"),
+    Lockout(
+        "sysctl-drops-us",
+        "a kernel setting that cuts us off is returned",
+        "sysctl -qw net.ipv4.ip_default_ttl=1",
+    ),
+    Lockout(
+        "controller-killed",
+        "a change whose controller was killed in the middle is returned",
+        f"{ALLOW_NOBODY}; touch /run/broken; sleep 600",
+        killed=True,
+    ),
+    Lockout(
+        "reboot-in-the-window",
+        "the guard also returns when the host reboots while it is armed",
+        ALLOW_NOBODY,
+        meanwhile=_reboot,
+    ),
+)
+ROWS = tuple(lockout.row for lockout in LOCKOUTS)

@@ -1,0 +1,209 @@
+"""Where rows are put to the test: one twin of the lab, brought back to a known state before each row."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from control import places
+from inventories.model import Environment, load
+from prove import ledger
+from prove.process import Ended, run
+from prove.row import require
+from twin.twin import Twin
+
+TOP = ledger.TOP
+ENVIRONMENT = "lab"
+HARDENING = ("inventories", "deploys", "templates", "twin", "prove/stage.py")
+"""What a healthy twin is made from: when it changes, the snapshot is made anew."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What one run of the checks said: each check's entry by its id (host/check)."""
+
+    entries: Mapping[str, Mapping[str, Any]]
+    ended: Ended
+
+    def verdict(self, check: str) -> str:
+        """Return one check's verdict, `absent` where it did not run."""
+        return str(self.entries[check]["verdict"]) if check in self.entries else "absent"
+
+    def roots(self) -> dict[str, str]:
+        """Return what is not ok and not merely blocked: id to verdict."""
+        return {
+            k: str(e["verdict"]) for k, e in self.entries.items() if e["verdict"] not in ("ok", "blocked")
+        }
+
+
+class Stage:
+    """The twin `name` of the lab, and the commands of the project on it."""
+
+    def __init__(self, name: str, tell: Callable[[str], None]) -> None:
+        self.environment: Environment = load(ENVIRONMENT)
+        self.name = name
+        self.twin = Twin(self.environment, name=name)
+        self.tell = tell
+        self.started = time.monotonic()
+        """When the row's starting state was ready: making it is not the row's time."""
+        self._kept = places.home() / "proving" / name
+        """What the controller knew at each snapshot: it goes back together with the disks."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the lab's hosts."""
+        return tuple(host.name for host in self.environment.hosts)
+
+    def env(self, **more: str) -> dict[str, str]:
+        """Return the environment of the project's commands: no terminal, this twin."""
+        own = {"TRUNKLINE_TWIN": self.name, "NO_COLOR": "1", "COLUMNS": "400", "PYTHONUNBUFFERED": "1"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        return {**kept, **own, **more}
+
+    def python(self, *argv: str, top: Path = TOP, timeout: float = 300, **env: str) -> Ended:
+        """Run a module or file with the project's Python, in a tree of the project."""
+        return run([sys.executable, *argv], top, self.env(PYTHONPATH=str(top), **env), timeout)
+
+    def invoke(self, *argv: str, top: Path = TOP, timeout: float = 300, **env: str) -> Ended:
+        """Run `invoke ...` in a tree of the project."""
+        return self.python("-m", "invoke", *argv, top=top, timeout=timeout, **env)
+
+    def deploy(self, *argv: str, top: Path = TOP, timeout: float = 300) -> Ended:
+        """Run `invoke deploy --env lab`."""
+        return self.invoke("deploy", "--env", ENVIRONMENT, *argv, top=top, timeout=timeout)
+
+    def verify(self, *argv: str, timeout: float = 240) -> Verification:
+        """Run the checks and return what each said."""
+        with tempfile.TemporaryDirectory(prefix="trunkline-prove-") as directory:
+            report = Path(directory) / "report.json"
+            ended = self.python(
+                "-m", "pytest", "verify/", "-q", "-p", "no:cacheprovider", "--env", ENVIRONMENT,
+                "--twin", self.name, "--report", str(report), *argv, timeout=timeout,
+            )  # fmt: skip
+            require(report.exists(), f"verify left no report: {ended.tail}")
+            checks = json.loads(report.read_text(encoding="utf-8"))["checks"]
+        return Verification({check["id"]: check for check in checks}, ended)
+
+    def sh(self, host: str, script: str, timeout: float = 60) -> str:
+        """Run a script as root on a host, by a road that does not depend on SSH; return what it printed."""
+        done = self.twin.run(host, script, timeout=timeout)
+        require(
+            not done.returncode, f"on {host}, `{script[:120]}` ended with {done.returncode}: {done.stderr}"
+        )
+        return str(done.stdout)
+
+    def plan_is_empty(self) -> bool:
+        """Say whether a plan finds nothing to change."""
+        return self.invoke("plan", "--env", ENVIRONMENT).expect(0, 2).code == 0
+
+    def fresh(self) -> None:
+        """Bring every host to what a provider delivers."""
+        self._at(f"fresh-{ledger.digest('twin', 'inventories', 'prove/stage.py')}", self._boot)
+
+    def healthy(self) -> None:
+        """Bring every host to a verified deploy of this tree."""
+        self._at(f"healthy-{ledger.digest(*HARDENING)}", self._harden)
+
+    def baseline(self) -> Verification:
+        """Return what the checks say of the healthy hosts, disruptive ones included."""
+        path = self._kept / f"healthy-{ledger.digest(*HARDENING)}-{ledger.digest('verify')}.json"
+        if not path.exists():
+            self.healthy()
+            seen = self.verify("--disruptive")
+            path.write_text(json.dumps(dict(seen.entries)), encoding="utf-8")
+            return seen
+        return Verification(json.loads(path.read_text(encoding="utf-8")), Ended((), 0, "", "", 0))
+
+    def reached(self, host: str) -> bool:
+        """Say whether the controller logs in as the deploy user and becomes root."""
+        return "reached" in self.ssh(host, "sudo -n echo reached", timeout=20).stdout
+
+    def ssh(self, host: str, command: str, timeout: float = 60) -> Ended:
+        """Run a command on a host as the controller would by hand, from its own namespace."""
+        from twin.enter import enter_argv
+
+        state = places.state_of(self.name)
+        record = self.environment.host(host)
+        options = {
+            "BatchMode": "yes", "ConnectTimeout": "5", "StrictHostKeyChecking": "yes",
+            "IdentitiesOnly": "yes", "UserKnownHostsFile": str(state / "known_hosts"),
+        }  # fmt: skip
+        argv = ["ssh", "-F", "none", "-p", str(record.ssh.port), "-i", str(state / "id_ed25519")]
+        argv += [f"-o{key}={value}" for key, value in options.items()]
+        argv += [f"{record.users.deploy}@{record.address.ip}", command]
+        return run([*enter_argv(self.name, "controller"), *argv], TOP, self.env(), timeout)
+
+    def await_reached(self, host: str, seconds: float) -> float:
+        """Return after how many seconds the host let us in again; Disproved when it does not."""
+        since = time.monotonic()
+        while time.monotonic() - since < seconds:
+            if self.reached(host):
+                return round(time.monotonic() - since, 1)
+            time.sleep(0.5)
+        require(False, f"{host} did not let the deploy user in within {seconds:.0f} s")
+        return seconds
+
+    @contextmanager
+    def copy(self, edits: Iterable[tuple[str, str, str]] = ()) -> Iterator[Path]:
+        """Lend a copy of the tree, changed: (file, text that stands there, text instead; "" appends)."""
+        with tempfile.TemporaryDirectory(prefix="trunkline-copy-") as directory:
+            top = Path(directory) / "trunkline"
+            run(["git", "clone", "-q", "--shared", str(TOP), str(top)], TOP, self.env()).expect(0)
+            for path in ledger.files("."):
+                (top / path.relative_to(TOP)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, top / path.relative_to(TOP))
+            for name, old, new in edits:
+                text = (top / name).read_text(encoding="utf-8")
+                require(old in text, f"{name} has no {old!r} any more: this row has to be written anew")
+                text = text.replace(old, new, 1) if old else text + new
+                (top / name).write_text(text, encoding="utf-8")
+            yield top
+
+    def _at(self, label: str, make: Callable[[], None]) -> None:
+        memory = self._kept / label
+        state = places.state_of(self.name)
+        if memory.is_dir() and label in self.twin.snapshots():
+            if not self.twin.status().up:
+                self.twin.up()
+            self.twin.restore(label)
+            shutil.rmtree(state, ignore_errors=True)
+            shutil.copytree(memory, state, symlinks=True)
+            self.started = time.monotonic()
+            return
+        self.tell(f"makes the state {label}")
+        make()
+        self.twin.snapshot(label)
+        shutil.rmtree(memory, ignore_errors=True)
+        memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copytree(state, memory, symlinks=True)
+        self.started = time.monotonic()
+
+    def _boot(self) -> None:
+        self.erase()
+        self.twin.up(progress=self.tell)
+
+    def seconds_of_a_deploy(self, *, first: bool) -> float:
+        """Return how long the first deploy took, or the one after it that changed nothing."""
+        seconds: dict[str, float] = json.loads((self._kept / "seconds.json").read_text(encoding="utf-8"))
+        return seconds["first" if first else "again"]
+
+    def _harden(self) -> None:
+        self.fresh()
+        first, again = self.deploy().expect(0), self.deploy().expect(0)
+        seconds = {"first": first.seconds, "again": again.seconds}
+        (self._kept / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+
+    def erase(self) -> None:
+        """Leave nothing of this stage on the machine."""
+        self.twin.erase()
+        shutil.rmtree(self._kept, ignore_errors=True)
+        shutil.rmtree(places.state_of(self.name), ignore_errors=True)

@@ -1,0 +1,28 @@
+"""The tables of proofs, in the order in which they run."""
+
+from __future__ import annotations
+
+from prove import canary, coverage, errors, faults, kills, lockouts, newcomer, upkeep
+from prove.row import Row
+
+FAULTS = (
+    *faults.SSH,
+    *faults.USERS,
+    *faults.FIREWALL,
+    *faults.FAIL2BAN,
+    *upkeep.UPDATES,
+    *upkeep.KERNEL,
+    *upkeep.TIME,
+    *upkeep.JOURNAL,
+    *upkeep.MACHINE,
+    *upkeep.DRIFT,
+)
+TABLES: dict[str, tuple[Row, ...]] = {
+    "errors": errors.ROWS,
+    "faults": tuple(fault.row for fault in FAULTS),
+    "coverage": coverage.rows(FAULTS),
+    "lockouts": lockouts.ROWS,
+    "kills": kills.ROWS,
+    "canary": canary.ROWS,
+    "newcomer": newcomer.ROWS,
+}
