@@ -22,7 +22,7 @@ from deploys._engine.plan import Deploy, Plan, make_plan
 from deploys._engine.wire import Wire
 from inventories.model import ModelError, load
 
-DEPLOY = "deploys.site:deploy"
+DEPLOY = "deploys.site:site"
 LEASE_SECONDS = 60
 COMMAND_SECONDS = 60
 
