@@ -30,6 +30,11 @@ class Environment(Record):
     """Everything that is deployed, proven and rehearsed together."""
 
     partial: ClassVar[bool] = True
+    stand_ins: ClassVar[dict[str, Any]] = {
+        "name": "unnamed",
+        "domain": "unnamed.invalid",
+        "controllers": ("192.0.2.1/32",),
+    }
 
     name: EnvironmentName
     domain: DomainName
@@ -78,7 +83,7 @@ class Environment(Record):
 
         A secret is stars and its name.
         """
-        declared = self.model_dump(mode="json")
+        declared = self.model_dump(mode="json", serialize_as_any=True)
         for host, its in zip(self.hosts, declared["hosts"], strict=True):
             its["openings"] = [each.model_dump(mode="json") for each in host.openings(self)]
             its["jails"] = [each.model_dump(mode="json") for each in host.jails(self)]

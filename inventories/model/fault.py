@@ -108,20 +108,24 @@ def _try(
     fields: set[str],
 ) -> tuple[Any, list[Fault]]:
     """Construct the record; where that fails, once more without what is wrong."""
-    stand_ins = {key: value for key, value in kind.stand_ins.items() if key in fields}
     try:
-        return construct(**{**stand_ins, **whole}), []
+        return construct(**_standing(kind, whole, fields)), []
     except ValidationError as error:
+        wrong = {str(each["loc"][0]) for each in error.errors() if each["loc"]}
         details = [each for each in error.errors() if not each["loc"] or each["loc"][0] not in fields]
         own = [fault_of(each, kind, given) for each in details]
     if not kind.partial:
         return None, own
-    wrong = fields | {str(each["loc"][0]) for each in details if each["loc"]}
-    stand_ins = {key: value for key, value in kind.stand_ins.items() if key in wrong}
+    right = {key: value for key, value in whole.items() if key not in wrong}
     try:
-        return construct(**stand_ins, **{key: value for key, value in whole.items() if key not in wrong}), own
+        return construct(**_standing(kind, right, fields | wrong)), own
     except ValidationError:
         return None, own
+
+
+def _standing(kind: type[Any], right: dict[str, Any], wrong: set[str]) -> dict[str, Any]:
+    """Return what is right, and what stands for what is wrong."""
+    return {**{key: value for key, value in kind.stand_ins.items() if key in wrong}, **right}
 
 
 def _whole(value: Any, path: tuple[str, ...], below: list[tuple[tuple[str, ...], Broken]]) -> Any:

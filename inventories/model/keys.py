@@ -37,7 +37,8 @@ def comment_of(key: str) -> str:
     return "".join(key.split(None, 2)[2:]).strip()
 
 
-def _public_key(line: str) -> str:
+def public_key(line: str) -> str:
+    """Return the line without blanks around it; raises a refusal that says what is wrong with the key."""
     if "PRIVATE KEY" in line:
         raise refusal(
             "a private key",
@@ -66,12 +67,14 @@ def _strings(kind: str, text: str) -> list[bytes]:
     try:
         blob = base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise _refused(f"a {kind} key that is not base64", "the line as ssh-keygen wrote it", AGAIN) from None
+        raise _refused(
+            f"an {kind} key that is not base64", "the line as ssh-keygen wrote it", AGAIN
+        ) from None
     strings = []
     while blob:
         length = int.from_bytes(blob[:4], "big")
         if len(blob) < 4 + length:
-            raise _refused(f"a {kind} key that is cut short", "the whole line", AGAIN)
+            raise _refused(f"an {kind} key that is cut short", "the whole line", AGAIN)
         strings.append(blob[4 : 4 + length])
         blob = blob[4 + length :]
     if len(strings) != PARTS[kind] or strings[0] != kind.encode():
@@ -94,6 +97,6 @@ def _refused(seen: str, wanted: str, remedy: str) -> PydanticCustomError:
 
 
 PublicKey = Annotated[
-    str, AfterValidator(_public_key), Wanted(WANTED, "put the line of the .pub file here, in quotes")
+    str, AfterValidator(public_key), Wanted(WANTED, "put the line of the .pub file here, in quotes")
 ]
 """One line of an authorized_keys file without options."""

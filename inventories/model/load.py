@@ -57,7 +57,9 @@ def _problems(declared: Any, here: Reading) -> list[Problem]:
     whole = declared.remainder if isinstance(declared, Broken) else declared
     if isinstance(whole, Environment):
         wrong = {each.name: each.fields for each in here.broken if each.record == "Host"}
-        problems += whole.lint(wrong)
+        own = declared.fields if isinstance(declared, Broken) else frozenset()
+        found = whole.lint(wrong)
+        problems += [each for each in found if each.host or each.field.partition("[")[0] not in own]
     elif not isinstance(declared, Broken):
         problems.append(
             Problem(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from inventories.model.wanted import ERROR, shown
+from inventories.model.wanted import ERROR, record, shown
 
 KINDS = {
     "int": ("a whole number", "write it without quotes"),
@@ -64,7 +64,7 @@ def _wanted(error: ErrorDetails, context: dict[str, Any]) -> tuple[str, str]:
         return f"one of {context['expected']}", _instead(str(error["input"]), choices, known=False)
     if kind in ("model_type", "model_attributes_type", "dataclass_type"):
         name = context.get("class_name", "record")
-        return f"{'an' if name[0] in 'AEIOU' else 'a'} {name} record", f"write {name}(...)"
+        return record(name), f"write {name}(...)"
     for name, words in (("greater_than_equal", "at least"), ("less_than_equal", "at most")):
         if kind == name:
             return f"a number of {words} {context['ge' if 'ge' in context else 'le']}", "correct it"
@@ -87,8 +87,10 @@ def _instead(name: str, choices: list[str], *, known: bool = True) -> str:
 def _path(loc: tuple[int | str, ...], given: Any) -> tuple[str, ...]:
     path, value = [], given
     for each in loc:
+        if each == "[key]":
+            break
         if isinstance(each, str):
-            path.append(each)
+            path.append(each if each.isidentifier() else f"[{each}]")
             value = value.get(each) if isinstance(value, dict) else getattr(value, each, None)
         else:
             value = value[each] if isinstance(value, list | tuple) and each < len(value) else None

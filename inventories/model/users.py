@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from inventories.model.keys import blob_of, comment_of
+from inventories.model.keys import AGAIN, blob_of, comment_of, public_key
 from inventories.model.names import is_example
 from inventories.model.problem import Problem
 from inventories.model.record import Record, Service
-from inventories.model.values import ControllerKey, PublicKey
+from inventories.model.values import ControllerKey
 from inventories.model.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -43,11 +43,18 @@ Shell = Annotated[
 ]
 
 
+def _key(value: str | ControllerKey) -> str | ControllerKey:
+    return public_key(value) if isinstance(value, str) else value
+
+
+AuthorizedKey = Annotated[str | ControllerKey, AfterValidator(_key), Wanted("a public key", AGAIN)]
+
+
 class User(Record):
     """A person's or the deploy's account: its keys are the only way in."""
 
     name: UserName
-    keys: tuple[PublicKey | ControllerKey, ...]
+    keys: tuple[AuthorizedKey, ...]
     sudo: bool = False
     shell: Shell = "/bin/bash"
 

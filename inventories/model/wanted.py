@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 ERROR = "declared"
@@ -44,5 +44,12 @@ def shown(value: object) -> str:
     """Return a value as a sentence may show it: short, and never a private key."""
     if isinstance(value, str) and "PRIVATE KEY" in value:
         return "a private key"
+    if isinstance(value, BaseModel):
+        return record(type(value).__name__)
     text = repr(value) if isinstance(value, str | int | float | bytes | dict | list | tuple) else str(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def record(name: str) -> str:
+    """Return a kind of record as a sentence says it: "an Ssh record"."""
+    return f"{'an' if name[0] in 'AEIOU' or name == 'Ssh' else 'a'} {name} record"

@@ -1,0 +1,115 @@
+"""Accounts and keys that let nobody in, or the wrong one, are refused with one exact sentence."""
+
+from __future__ import annotations
+
+import pytest
+from declared import KEY, RSA, Declare, Rows, account, environment, host, key, real, refused, users
+
+from inventories.model import ControllerKey, User
+
+ACCOUNTS: Rows = {
+    "a user with a capital": (
+        lambda: account(name="Deploy"),
+        "edge1 users.accounts[Deploy].name: 'Deploy' is not a user name; use up to 31 small letters,"
+        " digits, hyphens and underscores, a letter first",
+    ),
+    "a relative shell": (
+        lambda: account(shell="bash"),
+        "edge1 users.accounts[deploy].shell: 'bash' is not the path of a shell; write it as /bin/bash",
+    ),
+    "a private key": (
+        lambda: key("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAA"),
+        "edge1 users.accounts[deploy].keys[0]: a private key is not a public key; it is no secret"
+        " any more: make a new one, and put the line of its .pub file here",
+    ),
+    "a DSA key": (
+        lambda: key("ssh-dss AAAAB3NzaC1kc3MAAACBAP old"),
+        "edge1 users.accounts[deploy].keys[0]: a DSA key, wanted a key that sshd still accepts; make"
+        " a new one: ssh-keygen -t ed25519",
+    ),
+    "an RSA key that is too short": (
+        lambda: key(RSA),
+        "edge1 users.accounts[deploy].keys[0]: an RSA key of 2048 bits, wanted 3072 bits or more;"
+        " make a new one: ssh-keygen -t ed25519",
+    ),
+    "a key that is cut short": (
+        lambda: key(KEY[:60]),
+        "edge1 users.accounts[deploy].keys[0]: an ssh-ed25519 key that is cut short, wanted the"
+        " whole line; copy the whole line of the .pub file again",
+    ),
+    "a key that is not base64": (
+        lambda: key("ssh-ed25519 AAAA!!!! alice"),
+        "edge1 users.accounts[deploy].keys[0]: an ssh-ed25519 key that is not base64, wanted the"
+        " line as ssh-keygen wrote it; copy the whole line of the .pub file again",
+    ),
+    "a key of another type than it says": (
+        lambda: key(KEY.replace("ssh-ed25519", "ssh-rsa", 1)),
+        "edge1 users.accounts[deploy].keys[0]: a key that is not the ssh-rsa it says, wanted a type"
+        " that fits the key; copy the whole line of the .pub file again",
+    ),
+    "options before a key": (
+        lambda: key(f'from="192.0.2.1" {KEY}'),
+        'edge1 users.accounts[deploy].keys[0]: options (from="192.0.2.1") before the key, wanted the'
+        " key alone; leave the options out",
+    ),
+    "half a key": (
+        lambda: key("ssh-ed25519"),
+        "edge1 users.accounts[deploy].keys[0]: text that is not one line, wanted a type, the key and"
+        " a comment; copy the whole line of the .pub file again",
+    ),
+    "nobody may deploy": (
+        lambda: environment(host(users=users(deploy="ops"))),
+        "edge1 users.deploy: ops is not among the accounts (deploy), wanted the account that deploys"
+        ' use; add User(name="ops", keys=(...), sudo=True), or name another account as deploy',
+    ),
+    "a deploy that may change nothing": (
+        lambda: account(sudo=False),
+        "edge1 users.accounts[deploy].sudo: deploy may not use sudo, wanted sudo for the account"
+        " that deploys use; add sudo=True, or the next deploy could change nothing",
+    ),
+    "an account without a key": (
+        lambda: account(keys=()),
+        "edge1 users.accounts[deploy].keys: deploy has no key, wanted at least one, the only way in;"
+        " add a public key, or take the account out (it is then locked, and its home stays)",
+    ),
+    "a user twice": (
+        lambda: environment(host(users=users(User(name="deploy", keys=(KEY,))))),
+        "edge1 users.accounts[deploy]: deploy stands here 2 times, wanted each account once; put all"
+        " its keys into one User",
+    ),
+    "one key twice": (
+        lambda: account(keys=(KEY, KEY.replace("alice", "same"))),
+        "edge1 users.accounts[deploy].keys: deploy has the same key twice, wanted each key once;"
+        " take one of the two lines out",
+    ),
+    "a user of the system": (
+        lambda: environment(host(users=users(User(name="daemon", keys=(KEY,))))),
+        "edge1 users.accounts[daemon].name: daemon belongs to the system, wanted a name of its own;"
+        " choose the name of a person or a task",
+    ),
+    "root as a user": (
+        lambda: environment(host(users=users(User(name="root", keys=(KEY,))))),
+        "edge1 users.accounts[root].name: root belongs to the system, wanted a name of its own;"
+        " choose the name of a person or a task",
+    ),
+    "a shell that shuts the door": (
+        lambda: account(shell="/usr/sbin/nologin"),
+        "edge1 users.accounts[deploy].shell: /usr/sbin/nologin is not a login shell; write"
+        " /bin/bash, or take the account out",
+    ),
+    "the controller's key on a real server": (
+        lambda: real(users=users(User(name="ops", keys=(ControllerKey(),)))),
+        "edge1 users.accounts[ops].keys[0]: the controller's key is made on each machine for its"
+        " twins, wanted the public key of a person; put the line of your own .pub file here",
+    ),
+    "an example's key on a real server": (
+        lambda: real(users=users(User(name="ops", keys=(KEY.replace("alice", "alice@example.com"),)))),
+        "edge1 users.accounts[ops].keys[0]: the key of alice@example.com is an example that nobody"
+        " holds, wanted the public key of a person; put the line of your own .pub file here",
+    ),
+}
+
+
+@pytest.mark.parametrize(("declare", "sentence"), ACCOUNTS.values(), ids=ACCOUNTS)
+def test_accounts_that_cannot_work_are_refused_with_their_sentence(declare: Declare, sentence: str) -> None:
+    assert refused(declare) == [sentence]
