@@ -1,0 +1,169 @@
+"""Serve a host that does not exist: pyinfra's fake connector answers the facts and records the commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api.command import FileUploadCommand, FunctionCommand
+from pyinfra.api.config import Config
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.operations import run_ops
+from pyinfra.api.state import State, StateStage
+from pyinfra.context import ctx_config, ctx_host, ctx_state
+
+from deploys import site
+from deploys._engine import report
+from deploys._ops.managed import ManagedFile
+from inventories.model import Environment, Host
+
+RECORDED = Path(__file__).resolve().parent / "recorded"
+FACTS = {
+    "files": "Tell which paths differ",
+    "accounts": "Tell who may log in here",
+    "system": "Tell a system's state",
+}
+
+
+@dataclass
+class Seen:
+    """What a host answers; by itself a host that is exactly as declared."""
+
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    system: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What was planned for a host and what was then done to it, by step."""
+
+    plan: dict[str, report.Report]
+    commands: dict[str, list[str]]
+
+    def changes(self) -> list[str]:
+        """Return the steps that planned to change something."""
+        return [step for step, said in self.plan.items() if said.kind != "none"]
+
+
+def account(name: str, uid: int = 1000, **changes: Any) -> dict[str, Any]:
+    """Return an account as it must be."""
+    home = "/root" if name == "root" else f"/home/{name}"
+    known = {"uid": uid, "gid": uid, "home": home, "shell": "/bin/bash", "locked": True, "expires": ""}
+    return {**known, "groups": [], "home_directory": f"{uid} {uid} 0755", "keys": 1, **changes}
+
+
+def converged(host: Host, environment: Environment) -> Seen:
+    """Return the answers of a host that is exactly as declared."""
+    running = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
+    tried = {"ConditionResult": "yes", "ConditionTimestampMonotonic": "1"}
+    names = [user.name for user in host.users.accounts]
+    return Seen(
+        files={},
+        accounts={"root": account("root", 0, keys=0)}
+        | {name: account(name, 1000 + place) for place, name in enumerate(names)},
+        system={
+            "packages": {"missing": [], "broken": [], "lists_age": 60, "policy_left": False},
+            "units": {unit: running | tried for unit in site.units_of(host)},
+            "sysctls": {k: {"value": v, "settable": True} for k, v in host.sysctls(environment).items()},
+            "swap": {
+                "active": [host.swap.path] if host.swap else [],
+                "size": host.swap.size_mb * 1024 * 1024 if host.swap else None,
+            },
+            "container": False,
+            "firewall_loaded": True,
+            "ssh_ports": [host.ssh.port],
+            "manifest": {"format": 1, "resources": site.resources(host, environment), "intended": None},
+        },
+    )
+
+
+def bare(host: Host, environment: Environment) -> Seen:
+    """Return the answers of a host as its provider delivers it."""
+    units = dict.fromkeys(site.units_of(host), {"LoadState": "not-found", "ActiveState": "inactive"})
+    present = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
+    units |= {ssh: present for ssh in (host.release.ssh_unit, "systemd-journald.service")}
+    return Seen(
+        files={file.path: absent() for file in site.rendered(host, environment) if file.kind != "absent"},
+        accounts={"root": account("root", 0, locked=False)},
+        system=converged(host, environment).system
+        | {
+            "packages": {
+                "missing": list(site.packages_of(host)),
+                "broken": [],
+                "lists_age": None,
+                "policy_left": False,
+            },
+            "units": units,
+            "sysctls": {k: {"value": "?", "settable": True} for k in host.sysctls(environment)},
+            "swap": {"active": [], "size": None},
+            "firewall_loaded": False,
+            "ssh_ports": [22],
+            "manifest": None,
+        },
+    )
+
+
+def absent() -> dict[str, Any]:
+    """Return what is seen at a path where nothing stands."""
+    return {"is": "absent", "content": None}
+
+
+def serve(
+    host: Host,
+    environment: Environment,
+    seen: Seen,
+    deploy: Callable[[Host, Environment], None] = site.site,
+    answers: Mapping[str, Any] | None = None,
+) -> Served:
+    """Plan a host and then apply the plan; nothing of it leaves this process."""
+    facts = {
+        FACTS["files"]: json.dumps(seen.files),
+        FACTS["accounts"]: json.dumps({"users": seen.accounts}),
+        FACTS["system"]: json.dumps(seen.system),
+    }
+    name = f"@fake/{host.name}"
+    data = {"environment": environment.name, "fake_responses": {**(answers or {}), **facts}}
+    data |= {"fake_delay": 0, "fake_delay_jitter": 0}
+    state = State(Inventory(([(name, data)], {})), Config())
+    report.clear()
+    with ctx_state.use(state), ctx_config.use(Config()):
+        state.set_stage(StateStage.Connect)
+        fake = state.inventory.get_host(name)
+        fake.connect()
+        state.activate_host(fake)
+        state.set_stage(StateStage.Prepare)
+        with ctx_host.use(fake):
+            deploy(host, environment)
+        plan = {step: said for (_, step), said in report.all().items()}
+        state.set_stage(StateStage.Execute)
+        run_ops(state)
+        return Served(plan, {step: commands for step, commands in _done(state, fake)})
+
+
+def _done(state: State, fake: Any) -> Any:
+    """Yield each step that did something, with its commands in words."""
+    for operation in fake.op_hash_order:
+        data = state.ops[fake][operation]
+        commands = [_words(command) for command in data.operation_meta._commands or []]
+        if commands:
+            yield str(data.global_arguments["name"]), commands
+
+
+def _words(command: Any) -> str:
+    if isinstance(command, FileUploadCommand):
+        return f"upload {command.dest}"
+    if isinstance(command, FunctionCommand):
+        return f"call {command.function.__name__}"
+    return str(command.get_raw_value())
+
+
+def standing(file: ManagedFile, content: str) -> dict[str, Any]:
+    """Return what is seen at a path where a file with other content stands."""
+    import base64
+
+    other = ManagedFile(file.service, file.path, content, file.owner, file.group, file.mode)
+    return {"is": other.fingerprint, "content": base64.b64encode(content.encode()).decode()}
