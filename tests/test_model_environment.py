@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from declared import ONLY_V6, Declare, Rows, environment, host, real, refused, second
 
-from inventories.model import Ssh, Time
+from inventories.model import Ssh, Time, neighbours
 
 HOSTS: Rows = {
     "two hosts of one name": (
@@ -39,6 +41,11 @@ HOSTS: Rows = {
     "a name of the twin's own": (
         lambda: environment(host("stranger")),
         "stranger name: stranger means something else here, wanted a name of its own; rename the host",
+    ),
+    "a name too long for DNS": (
+        lambda: environment(domain=".".join(("a" * 62,) * 4)),
+        "edge1 name: edge1.aaaaaaaaaaaaaaaaaaaaaaaa... is longer than a name in DNS may be, wanted 253"
+        " characters at most; shorten the domain",
     ),
     "a group named as a host": (
         lambda: environment(host(group="edge1")),
@@ -98,3 +105,20 @@ def test_hosts_that_do_not_go_together_are_refused_with_their_sentence(
     declare: Declare, sentence: str
 ) -> None:
     assert refused(declare) == [sentence]
+
+
+class Later(date):
+    """A clock in 2031."""
+
+    @classmethod
+    def today(cls) -> Later:
+        """Return a day after the last of Debian 13's long-term support."""
+        return cls(2031, 1, 1)
+
+
+def test_a_release_without_security_updates_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "date", Later)
+    assert refused(environment) == [
+        "edge1 os: debian13 gets no security updates since 2030-06-30, wanted a supported release;"
+        " upgrade the server, then change os"
+    ]

@@ -19,6 +19,7 @@ from inventories.model import (
     Time,
 )
 
+TUNNEL = Forward(source="10.1.0.0/16", destination="10.2.0.0/16", why="tunnel")
 SERVICES: Rows = {
     "an opening that a service has": (
         lambda: environment(host(firewall=extra(Opening.port(22, "tcp", "also SSH")))),
@@ -67,6 +68,16 @@ SERVICES: Rows = {
         ),
         "edge1 firewall.forwards[0]: from 10.0.0.0/8 to fd00::/8, wanted two networks of one family;"
         " write one Forward for each family",
+    ),
+    "an opening limited to everyone": (
+        lambda: environment(host(firewall=extra(Opening.port(80, "tcp", "web", ("0.0.0.0/0",))))),
+        "edge1 firewall.extra[0].sources: 0.0.0.0/0 is everyone, wanted who may reach it; name their"
+        " networks, or leave sources out to admit everyone",
+    ),
+    "a forward twice": (
+        lambda: environment(host(firewall=Firewall(forwards=(TUNNEL, TUNNEL)))),
+        "edge1 firewall.forwards[1]: from 10.1.0.0/16 to 10.2.0.0/16 stands here twice, wanted each"
+        " forward once; take one of the two out",
     ),
     "a forward to itself": (
         lambda: environment(

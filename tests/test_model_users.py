@@ -52,6 +52,17 @@ ACCOUNTS: Rows = {
         'edge1 users.accounts[deploy].keys[0]: options (from="192.0.2.1") before the key, wanted the'
         " key alone; leave the options out",
     ),
+    "a key of an unknown type": (
+        lambda: key("ssh-rot13 AAAA alice"),
+        "edge1 users.accounts[deploy].keys[0]: a key of type ssh-rot13, wanted one of ssh-ed25519, ssh-rsa,"
+        " ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, sk-ssh-ed25519@openssh.com,"
+        " sk-ecdsa-sha2-nistp256@openssh.com; copy the whole line of the .pub file again",
+    ),
+    "a number for a key": (
+        lambda: key(5),
+        "edge1 users.accounts[deploy].keys[0]: 5 is not a public key; copy the whole line of the .pub file"
+        " again",
+    ),
     "half a key": (
         lambda: key("ssh-ed25519"),
         "edge1 users.accounts[deploy].keys[0]: text that is not one line, wanted a type, the key and"

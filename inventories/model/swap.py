@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from posixpath import normpath
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ NOT_ON_DISK = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/boot")
 
 
 def _path(value: str) -> str:
-    if not value.startswith("/") or normpath(value) != value or any(c.isspace() for c in value):
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", value) or normpath(value) != value:
         raise refusal(shown(value), "the whole path of a file", "write it as /swapfile")
     if value.startswith(tuple(f"{each}/" for each in NOT_ON_DISK)):
         raise refusal(shown(value), "a file on the disk that lasts", "write it as /swapfile")
