@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from deploys_on_fake import bare, converged, serve
 
 from deploys import site
 from inventories.model import RELEASES, Host, load
-from tests.deploys_on_fake import bare, converged, serve
 
 LAB = load("lab")
 HOSTS = pytest.mark.parametrize("host", LAB.hosts, ids=lambda host: host.name)
@@ -90,7 +90,9 @@ def test_what_the_manifest_has_and_the_inventory_has_not_is_taken_away() -> None
     assert served.commands["orphans: units"] == [
         "systemctl disable --now old.service && systemctl mask old.service"
     ]
-    assert "usermod --lock --expiredate 1 --shell /usr/sbin/nologin bob" in served.commands["orphans: accounts"]
+    assert (
+        "usermod --lock --expiredate 1 --shell /usr/sbin/nologin bob" in served.commands["orphans: accounts"]
+    )
     assert served.commands["orphans: files"][0].startswith("upload ")
     assert "tcpdump" not in str(served.commands)
     assert served.plan["manifest: intend"].diff.splitlines() == [
@@ -103,7 +105,7 @@ def test_what_the_manifest_has_and_the_inventory_has_not_is_taken_away() -> None
 
 
 def _account(name: str) -> dict[str, object]:
-    from tests.deploys_on_fake import account
+    from deploys_on_fake import account
 
     return account(name, 1005)
 
