@@ -67,7 +67,7 @@ def converged(host: Host, environment: Environment) -> Seen:
         | {name: account(name, 1000 + place) for place, name in enumerate(names)},
         system={
             "packages": {"missing": [], "broken": [], "lists_age": 60, "policy_left": False},
-            "units": {unit: running | tried for unit in site.units_of(host)},
+            "units": dict.fromkeys(site.units_of(host), running | tried),
             "sysctls": {k: {"value": v, "settable": True} for k, v in host.sysctls(environment).items()},
             "swap": {
                 "active": [host.swap.path] if host.swap else [],
@@ -83,9 +83,9 @@ def converged(host: Host, environment: Environment) -> Seen:
 
 def bare(host: Host, environment: Environment) -> Seen:
     """Return the answers of a host as its provider delivers it."""
-    units = dict.fromkeys(site.units_of(host), {"LoadState": "not-found", "ActiveState": "inactive"})
+    units = {key: {"LoadState": "not-found", "ActiveState": "inactive"} for key in site.units_of(host)}
     present = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
-    units |= {ssh: present for ssh in (host.release.ssh_unit, "systemd-journald.service")}
+    units |= dict.fromkeys((host.release.ssh_unit, "systemd-journald.service"), present)
     return Seen(
         files={file.path: absent() for file in site.rendered(host, environment) if file.kind != "absent"},
         accounts={"root": account("root", 0, locked=False)},
@@ -141,7 +141,7 @@ def serve(
         plan = {step: said for (_, step), said in report.all().items()}
         state.set_stage(StateStage.Execute)
         run_ops(state)
-        return Served(plan, {step: commands for step, commands in _done(state, fake)})
+        return Served(plan, dict(_done(state, fake)))
 
 
 def _done(state: State, fake: Any) -> Any:
