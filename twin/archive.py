@@ -1,4 +1,4 @@
-"""The Debian archive as this machine's own apt reaches it: no address of an archive is written in the project."""
+"""The Debian archive as this machine's own apt reaches it: the project names no address of an archive."""
 
 from __future__ import annotations
 
@@ -94,7 +94,11 @@ def credentials(base: str) -> str:
     for path in [Path("/etc/apt/auth.conf"), *sorted(Path("/etc/apt/auth.conf.d").glob("*.conf"))]:
         words = path.read_text().split() if path.is_file() else []
         for at, word in enumerate(words):
-            if word == "machine" and words[at + 1].split("/")[0] in (host, f"https://{host}", f"http://{host}"):
+            if word == "machine" and words[at + 1].split("/")[0] in (
+                host,
+                f"https://{host}",
+                f"http://{host}",
+            ):
                 entry = dict(zip(words[at + 2 : at + 6 : 2], words[at + 3 : at + 6 : 2], strict=False))
                 if "login" in entry:
                     return f"{entry['login']}:{entry.get('password', '')}@"

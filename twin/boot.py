@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,10 @@ from twin.layout import namespace
 KEPT_FROM_HOSTS = ("CAP_SYS_TIME", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYSLOG", "CAP_WAKE_ALARM")
 """What would change the machine itself: its clock, modules, memory and log."""
 ALLOWED_CALLS = "add_key keyctl bpf mount umount2 pivot_root"
-"""System calls that Docker, systemd and a twin inside a host need and nspawn does not allow by itself. swapon stays forbidden."""
+"""System calls that Docker and a twin inside a host need; swapon(2) stays forbidden."""
+
+NSPAWN_STATE = "/run/systemd/nspawn"
+"""Where nspawn leaves locks and links behind; each host has its own, which is gone with it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Boot:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that decide: net.* settings are the host's own, all others read-only; cgroup v2 only."""
+        """The variables that decide: net.* settings are the host's own, others read-only; cgroup v2."""
         return {
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
@@ -44,15 +48,25 @@ class Boot:
 
     def argv(self) -> list[str]:
         """Return the command; its process becomes systemd-nspawn."""
-        disk, root = shlex.quote(str(self.mounted)), shlex.quote(str(self.directory / "root"))
-        layers = f"lowerdir={self.image},upperdir={self.mounted}/upper,workdir={self.mounted}/work"
-        script = (
-            f"mkdir -p {disk} {root} && "
-            f"mount -t ext4 -o loop,noatime,barrier=0,errors=remount-ro {shlex.quote(str(self.disk))} {disk} && "
-            f"mount -t overlay -o {shlex.quote(layers + ',redirect_dir=on')} overlay {root} && "
-            f"exec {shlex.join(self._nspawn())}"
+        disk, root = str(self.mounted), str(self.directory / "root")
+        layers = f"lowerdir={self.image},upperdir={disk}/upper,workdir={disk}/work,redirect_dir=on"
+        options = "loop,noatime,barrier=0,errors=remount-ro"
+        steps = (
+            ("mkdir", "-p", disk, root, NSPAWN_STATE),
+            ("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", NSPAWN_STATE),
+            ("mount", "-t", "ext4", "-o", options, str(self.disk), disk),
+            ("mount", "-t", "overlay", "-o", layers, "overlay", root),
+            ("exec", *self._nspawn()),
         )
+        script = " && ".join(shlex.join(step) for step in steps)
         return ["unshare", "--mount", "--propagation", "slave", "/bin/sh", "-c", script]
+
+    @classmethod
+    def from_json(cls, text: str) -> Boot:
+        """Read what was written by `json.dumps` of its fields."""
+        data = json.loads(text)
+        disk, image, directory = (Path(data[name]) for name in ("disk", "image", "directory"))
+        return cls(data["twin"], data["host"], disk, image, directory, data["docker"])
 
     def _nspawn(self) -> list[str]:
         return [

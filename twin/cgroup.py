@@ -1,7 +1,7 @@
-"""Control groups of the twin: each process of a host is in its host's group, so that one write ends them all.
+"""Control groups of the twin: each process of a host is in its host's group, so one write ends them all.
 
-`cgroup.kill` and `populated`: kernel documentation, admin-guide/cgroup-v2. systemd also wants a group of its own
-in the v1 hierarchy `name=systemd`, where a machine has one.
+`cgroup.kill`: kernel documentation, admin-guide/cgroup-v2. systemd also wants a group of its own in the v1
+hierarchy `name=systemd`, where a machine has one.
 """
 
 from __future__ import annotations
@@ -29,8 +29,15 @@ def hierarchies() -> tuple[Path, ...]:
         elif kind == "cgroup" and "name=systemd" in options.split(","):
             v1[Path(place)] = None
     if not v2:
-        raise TrunklineError("This machine has no cgroup v2 mounted.", "mount -t cgroup2 none /sys/fs/cgroup/unified")
+        raise TrunklineError(
+            "This machine has no cgroup v2 mounted.", "mount -t cgroup2 none /sys/fs/cgroup/unified"
+        )
     return (*list(v2)[:1], *list(v1)[:1])
+
+
+def cgroup_of(twin: str, host: str | None = None) -> str:
+    """Return the path of the control group of a twin's daemons, or of one host."""
+    return f"trunkline.{twin}/{f'host.{host}' if host else 'daemons'}"
 
 
 class Cgroup:
@@ -56,7 +63,8 @@ class Cgroup:
         for directory in self.directories[:1]:
             for below, _, _ in os.walk(directory):
                 with suppress(OSError):
-                    yield from (int(pid) for pid in Path(below, "cgroup.procs").read_text().split() if pid != "0")
+                    pids = Path(below, "cgroup.procs").read_text().split()
+                    yield from (int(pid) for pid in pids if pid != "0")
 
     def exists(self) -> bool:
         """Say whether anything of the group is left."""

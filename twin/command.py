@@ -17,7 +17,7 @@ def command(*argv: str, feed: str | bytes | None = None, timeout: float = 120) -
         done = subprocess.run(argv, input=data or b"", capture_output=True, timeout=timeout)
     except FileNotFoundError:
         raise TrunklineError(
-            f"{argv[0]} is not installed.", "Run the setup line of the README; it installs what the twin needs."
+            f"{argv[0]} is not installed.", "Run the README's first line; it installs what the twin needs."
         ) from None
     except subprocess.TimeoutExpired:
         raise TrunklineError(f"{_short(argv)} did not end within {timeout:.0f} s.") from None

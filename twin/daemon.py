@@ -10,9 +10,16 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from control.errors import TrunklineError
 from twin.cgroup import Cgroup
+
+
+class _Record(NamedTuple):
+    pid: int
+    started: int | None
+    argv: list[str]
 
 
 class Daemon:
@@ -30,7 +37,7 @@ class Daemon:
         """
         wanted = [*argv]
         if self.alive():
-            if self._read().get("argv") == wanted:
+            if self._read().argv == wanted:
                 return
             self.stop()
         if ready:
@@ -39,11 +46,14 @@ class Daemon:
         cgroup.create()
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [*cgroup.prefix(), *wanted], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*cgroup.prefix(), *wanted],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        record = {"pid": process.pid, "started": started(process.pid), "argv": wanted}
         temporary = self.record.with_suffix(".new")
-        temporary.write_text(json.dumps(record))
+        temporary.write_text(json.dumps([process.pid, started(process.pid), wanted]))
         temporary.rename(self.record)
         self._await(process, ready, wait)
 
@@ -58,26 +68,30 @@ class Daemon:
     def alive(self) -> bool:
         """Say whether the process that was started is still the one with its pid."""
         record = self._read()
-        return bool(record) and started(record["pid"]) == record["started"] is not None
+        return record.started is not None and started(record.pid) == record.started
 
     def stop(self, wait: float = 5, number: int = signal.SIGTERM) -> None:
         """End it: politely, after `wait` seconds by force. Never touches a pid that is not ours any more."""
         record = self._read()
         end = time.monotonic() + wait
         if self.alive():
-            os.kill(record["pid"], number)
+            _signal(record.pid, number)
         while self.alive():
             if time.monotonic() > end:
-                os.kill(record["pid"], signal.SIGKILL)
+                _signal(record.pid, signal.SIGKILL)
             time.sleep(0.01)
         self.record.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, object]:
+    def _read(self) -> _Record:
         try:
-            loaded: dict[str, object] = json.loads(self.record.read_text())
+            return _Record(*json.loads(self.record.read_text()))
         except (OSError, ValueError):
-            return {}
-        return loaded
+            return _Record(0, None, [])
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def started(pid: int) -> int | None:

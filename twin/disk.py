@@ -1,7 +1,7 @@
-"""A host's disk: a file with an ext4 file system of the declared size, holding what differs from the base image.
+"""A host's disk: a file with an ext4 file system of the declared size, for what differs from the image.
 
-It is mounted only in the mount namespace of the host's own nspawn: when the host dies, the mount is gone, and with it
-the loop device.
+It is mounted only in the mount namespace of the host's own nspawn: when the host dies, the mount is gone, and
+with it the loop device.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from control import places
 from control.errors import TrunklineError
+from inventories.model import Host
 from twin.command import command
 from twin.image import put
 from twin.provider import host_files
@@ -25,6 +27,12 @@ from twin.provider import host_files
 FIFREEZE = 0xC0045877
 FITHAW = 0xC0045878
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
+
+
+class _Made(NamedTuple):
+    image: str
+    host_keys: list[str]
+    authorized: str
 
 
 class Disk:
@@ -41,9 +49,14 @@ class Disk:
         return self.record.exists()
 
     @property
+    def taken_mb(self) -> int:
+        """What the disk takes on this machine."""
+        return self.file.stat().st_blocks * 512 >> 20 if self.file.exists() else 0
+
+    @property
     def image(self) -> Path:
         """The base image the disk belongs to; another one under it would be another host."""
-        path = Path(self._read()["image"])
+        path = Path(self._read().image)
         if not path.exists():
             raise TrunklineError(
                 f"{self.host}'s disk needs the base image {path.name}, which is gone from the cache.",
@@ -54,15 +67,22 @@ class Disk:
     @property
     def host_keys(self) -> tuple[str, ...]:
         """The host's public SSH keys, as `type base64`."""
-        return tuple(self._read()["host_keys"])
+        return tuple(self._read().host_keys)
 
-    @property
-    def authorized(self) -> str:
-        """The controller's public key that the host was delivered with."""
-        return str(self._read()["authorized"])
+    def refuse_another(self, release: str, controller_key: str) -> None:
+        """Raise where the disk was made for another release or for another controller."""
+        made = self._read()
+        of = Path(made.image).name.partition("-")[0]
+        if of == release and made.authorized == controller_key:
+            return
+        other = of if of != release else "another controller's key"
+        raise TrunklineError(
+            f"{self.host}'s disk was made for {other}.",
+            "Erase the twin and bring it up anew: invoke twin.down --erase, then invoke twin.up",
+        )
 
-    def make(self, image: Path, domain: str, size_mb: int, controller_key: str) -> None:
-        """Make the disk as a provider would deliver it: own keys, own machine-id, root by the controller's key."""
+    def make(self, host: Host, domain: str, image: Path, controller_key: str) -> None:
+        """Make the disk as a provider delivers it: own keys, own machine-id, root by the controller's key."""
         shutil.rmtree(self.directory, ignore_errors=True)
         seed = self.directory / "seed"
         upper = seed / "upper"
@@ -73,13 +93,12 @@ class Disk:
         (upper / "root").chmod(0o700)
         (upper / "root/.ssh").chmod(0o700)
         keys = [self._host_key(upper, kind) for kind in KEY_TYPES]
-        command("truncate", "-s", f"{size_mb}M", str(self.file))
+        command("truncate", "-s", f"{host.disk_mb}M", str(self.file))
         options = ("-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-m", "0", "-J", "size=16")
         command("mkfs.ext4", "-q", *options, "-d", str(seed), str(self.file))
         shutil.rmtree(seed)
-        record = {"image": str(image), "host_keys": keys, "authorized": controller_key}
         temporary = self.record.with_suffix(".new")
-        temporary.write_text(json.dumps(record))
+        temporary.write_text(json.dumps(_Made(str(image), keys, controller_key)._asdict()))
         temporary.rename(self.record)
 
     def _host_key(self, upper: Path, kind: str) -> str:
@@ -110,9 +129,8 @@ class Disk:
         command("cp", "--reflink=auto", "--sparse=auto", str(source), str(temporary), timeout=600)
         temporary.rename(self.file)
 
-    def _read(self) -> dict[str, object]:
-        loaded: dict[str, object] = json.loads(self.record.read_text())
-        return loaded
+    def _read(self) -> _Made:
+        return _Made(**json.loads(self.record.read_text()))
 
 
 @contextmanager

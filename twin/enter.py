@@ -1,6 +1,7 @@
 """Entering a node of the twin: its network, and its resolv.conf, with the machine's own files.
 
-`enter` moves this very process; `enter_argv` is a prefix for others. `python -m twin.enter NAME NODE -- argv...`
+`enter` moves this very process, `enter_argv` is a prefix for others.
+By hand: `python -m twin.enter NAME NODE -- argv`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def enter(name: str, node: str) -> None:
 
 
 def enter_argv(name: str, node: str) -> list[str]:
-    """Return the prefix of an argv that is to run in a node's network; TrunklineError when the twin is not up."""
+    """Return the prefix of an argv that is to run in a node's network; TrunklineError when it is not up."""
     namespace, resolv = _namespace(name, node), resolv_conf_of(name)
     unshare = ["unshare", "--mount", "--propagation", "slave", "--"]
     return ["nsenter", f"--net={namespace}", "--", *unshare, "/bin/sh", "-c", _BIND, str(resolv)]
@@ -65,8 +66,8 @@ def _namespace(name: str, node: str) -> Path:
     path = network.path_of(name, node)
     if not path.exists():
         nodes = ", ".join(n.partition(".")[2] for n in network.namespaces_of(name))
-        known = f"Nodes of {name} that are up: {nodes}." if nodes else f"Bring it up: invoke twin.up --twin {name}"
-        raise TrunklineError(f"The twin {name} has no node {node} that is up.", known)
+        remedy = f"Nodes that are up: {nodes}." if nodes else f"Bring it up: invoke twin.up --twin {name}"
+        raise TrunklineError(f"The twin {name} has no node {node} that is up.", remedy)
     return path
 
 

@@ -17,7 +17,8 @@ def controller_key(instance: str) -> str:
     public = private.with_name(f"{private.name}.pub")
     private.parent.mkdir(parents=True, exist_ok=True)
     if not private.exists():
-        command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"controller@{instance}", "-f", str(private))
+        comment = f"controller@{instance}"
+        command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(private))
     return public.read_text()
 
 
@@ -35,6 +36,11 @@ def pin_host_keys(instance: str, environment: Environment, disks: Iterable[Disk]
     temporary = path.with_suffix(".new")
     temporary.write_text("".join(f"{line}\n" for line in lines))
     temporary.rename(path)
+
+
+def forget_host_keys(instance: str) -> None:
+    """Forget the hosts' keys: the hosts are gone."""
+    (places.state_of(instance) / "known_hosts").unlink(missing_ok=True)
 
 
 def _names(host: Host, environment: Environment) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Base images: one directory a Debian release and archive state, shared read-only by all hosts of all twins."""
+"""Base images: one directory a Debian release and archive state, shared read-only by all hosts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from twin.archive import KEYRING, Archive, Suite, apt_settings
 from twin.provider import PACKAGES_OF_IMAGE, image_files
 
 Progress = Callable[[str], None]
+_MISSING = re.compile(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate")
 _DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
 
 
@@ -58,7 +59,8 @@ def _release_date(suite: Suite, proxy_port: int) -> str:
         text = opener.open(address, timeout=30).read(4096).decode(errors="replace")
     except (URLError, OSError) as error:
         raise TrunklineError(
-            f"The archive does not give {address}: {error}.", "Check that `apt-get update` works on this machine."
+            f"The archive does not give {address}: {error}.",
+            "Check that `apt-get update` works on this machine.",
         ) from None
     match = _DATE.search(text)
     if not match:
@@ -80,15 +82,15 @@ def _build(path: Path, suites: tuple[Suite, ...], apt: dict[str, str], proxy_por
     done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
     if done.returncode:
         shutil.rmtree(building, ignore_errors=True)
-        raise TrunklineError(_why(done.stderr), "Check that `apt-get update` works on this machine, then try again.")
+        raise TrunklineError(_why(done.stderr), "Check that `apt-get update` works here, then try again.")
     _as_delivered(building, image_files(suites, apt))
     building.rename(path)
 
 
 def _why(said: str) -> str:
-    missing = re.findall(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate", said)
+    missing = _MISSING.findall(said)
     if missing:
-        names = ", ".join(sorted({a or b for a, b in missing}))
+        names = ", ".join(sorted({one or other for one, other in missing}))
         return f"The archive has no package {names}, which a base image needs."
     lines = [line for line in said.splitlines() if line.startswith("E:")] or said.strip().splitlines()
     return f"A base image could not be built: {' '.join(lines[:3])[:500]}"
@@ -96,7 +98,8 @@ def _why(said: str) -> str:
 
 def _as_delivered(root: Path, files: dict[str, str]) -> None:
     """Take away what must be a host's own, and put in what every host has."""
-    for pattern in ("etc/ssh/ssh_host_*", "etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap"):
+    own = ("etc/ssh/ssh_host_*", "etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap")
+    for pattern in own:
         for file in root.glob(pattern):
             file.unlink()
     (root / "etc/machine-id").write_text("")
@@ -105,7 +108,7 @@ def _as_delivered(root: Path, files: dict[str, str]) -> None:
 
 
 def put(root: Path, name: str, text: str, mode: int = 0o644) -> None:
-    """Write a file below a root that no host runs on; a link on the way is refused, since it would lead outside."""
+    """Write a file below a root that no host runs on; a link on the way is refused: it would lead outside."""
     path = root / name.lstrip("/")
     for parent in reversed(path.relative_to(root).parents):
         if (root / parent).is_symlink():

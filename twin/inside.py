@@ -12,21 +12,23 @@ from control.errors import TrunklineError
 from twin.boot import KEPT_FROM_HOSTS
 from twin.cgroup import Cgroup
 from twin.result import Result
-from twin.supervisor import HostState, cgroup_of
+from twin.supervisor import HostState
 
-_ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", _PATH)
 
 
-def argv_inside(twin: str, host: str, state: HostState, *argv: str) -> list[str]:
+def argv_inside(host: Cgroup, state: HostState, *argv: str) -> list[str]:
     """Return the argv that runs a program inside the host, and that ends with the host.
 
     It may not do to the machine what the host may not; but mind that no filter keeps it from swapon(2).
     """
-    group = Cgroup(f"{cgroup_of(twin, host)}/payload/entered")
+    group = Cgroup(f"{host.path}/payload/entered")
     group.create()
-    enter = ("nsenter", f"--target={state.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
+    namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
     kept = ",".join(f"-{name.removeprefix('CAP_').lower()}" for name in KEPT_FROM_HOSTS)
-    return [*group.prefix(), *enter, "--", "setpriv", f"--bounding-set={kept}", "env", "-i", "-C", "/root", *_ENVIRONMENT, *argv]
+    limits = ("setpriv", f"--bounding-set={kept}", "env", "-i", "-C", "/root", *_ENVIRONMENT)
+    return [*group.prefix(), "nsenter", f"--target={state.leader}", *namespaces, "--", *limits, *argv]
 
 
 def run_inside(argv: list[str], feed: str | bytes | None, timeout: float) -> Result:

@@ -1,7 +1,7 @@
 """The twin's map: which node has which address, how it is wired to the world, and what answers where.
 
-The world is one router. Hosts of one subnet share a bridge in it; the controller and the stranger stand alone behind
-it. World and nodes are network namespaces `<twin>.<node>`: a twin's name has no dot, so no two twins share a name.
+The world is one router. Hosts of one subnet share a bridge in it; the controller and the stranger stand alone
+behind it. World and nodes are network namespaces `<twin>.<node>`; no name of a twin has a dot, so none is shared.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
 
 from control.errors import TrunklineError
 from inventories.model import Environment, Host
@@ -67,6 +67,10 @@ class Layout:
                 return wire
         raise KeyError(node)
 
+    def cables(self) -> str:
+        """Return a text that changes when a cable, bridge or address does."""
+        return repr((self.bridges, self.wires))
+
     def to_json(self) -> str:
         """Return the text that `from_json` reads."""
         return json.dumps(asdict(self), indent=1)
@@ -79,9 +83,7 @@ class Layout:
             twin=data["twin"],
             bridges=tuple(Bridge(b["name"], tuple(b["addresses"])) for b in data["bridges"]),
             wires=tuple(
-                Wire(
-                    w["node"], w["end"], w["mac"], w["bridge"], tuple(w["addresses"]), tuple(w["gateways"])
-                )
+                Wire(w["node"], w["end"], w["mac"], w["bridge"], tuple(w["addresses"]), tuple(w["gateways"]))
                 for w in data["wires"]
             ),
             names={name: tuple(addresses) for name, addresses in data["names"].items()},
@@ -104,13 +106,15 @@ def layout_of(environment: Environment, twin: str) -> Layout:
     _refuse_clashes(environment, lone)
     bridges, wires = _subnets(environment, twin)
     for index, (node, addresses) in enumerate(lone.items()):
-        gateways = tuple(g for g in LONE_GATEWAYS if ip_address(g).version in {_version(a) for a in addresses})
-        wires.append(Wire(node, f"n{index}", _mac(twin, node), None, addresses, gateways))
+        families = {ip_address(address).version for address in addresses}
+        ways = tuple(way for way in LONE_GATEWAYS if ip_address(way).version in families)
+        wires.append(Wire(node, f"n{index}", _mac(twin, node), None, addresses, ways))
     return Layout(twin, tuple(bridges), tuple(wires), _names(environment), environment.domain)
 
 
 def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
-    hosts = {f"{h.name}.{environment.domain}": tuple(str(i.ip) for i in _interfaces(h)) for h in environment.hosts}
+    found = {host.name: tuple(str(i.ip) for i in _interfaces(host)) for host in environment.hosts}
+    hosts = {f"{name}.{environment.domain}": addresses for name, addresses in found.items()}
     return hosts | {server: (NTP,) for host in environment.hosts for server in host.time.servers}
 
 
@@ -151,7 +155,10 @@ def _refuse_clashes(environment: Environment, lone: dict[str, tuple[str, ...]]) 
     seen |= {address: f"the twin's {node}" for node, addresses in lone.items() for address in addresses}
     for host in environment.hosts:
         if host.name in (WORLD, CONTROLLER, STRANGER):
-            raise TrunklineError(f"A host named {host.name} cannot have a twin: the name is taken by the twin itself.")
+            raise TrunklineError(
+                f"A host named {host.name} cannot have a twin: the twin itself has a node of that name.",
+                "Give the host another name.",
+            )
         for interface in _interfaces(host):
             if str(interface.ip) in seen:
                 raise TrunklineError(
@@ -159,10 +166,6 @@ def _refuse_clashes(environment: Environment, lone: dict[str, tuple[str, ...]]) 
                     "Give the host another address, or rehearse without it.",
                 )
             seen[str(interface.ip)] = host.name
-
-
-def _version(address: str) -> int:
-    return ip_interface(address).version
 
 
 def _mac(twin: str, node: str) -> str:

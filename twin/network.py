@@ -1,4 +1,4 @@
-"""Namespaces, cables and routes of a twin, made with ip(8). Nothing of it is in the machine's own namespace."""
+"""Namespaces, cables and routes of a twin, made with ip(8); nothing is in the machine's own namespace."""
 
 from __future__ import annotations
 
@@ -24,17 +24,15 @@ def namespaces_of(twin: str) -> list[str]:
 
 
 def make_world(layout: Layout) -> None:
-    """Make the router with its bridges, and the nodes that are no hosts. What exists stays."""
+    """Make the router with its bridges, anew."""
     name = namespace(layout.twin, WORLD)
-    if not path_of(layout.twin, WORLD).exists():
-        command("ip", "netns", "add", name)
-        _sysctls(name, {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1} | _QUIET | _ROUTER)
-        addresses = [f"addr add {address}/32 dev lo" for address in (DNS, NTP, PACKAGES)]
-        _batch(name, ["link set lo up", *addresses])
-    existing = command("ip", "-n", name, "-brief", "link")
+    delete(name)
+    command("ip", "netns", "add", name)
+    _sysctls(name, _QUIET | _ROUTER)
+    addresses = [f"addr add {address}/32 dev lo" for address in (DNS, NTP, PACKAGES)]
+    _batch(name, ["link set lo up", *addresses])
     for bridge in layout.bridges:
-        if f"{bridge.name} " not in existing:
-            _batch(name, _bridge(bridge))
+        _batch(name, _bridge(bridge))
 
 
 def attach(layout: Layout, node: str) -> None:
@@ -69,7 +67,12 @@ def set_cable(layout: Layout, node: str, *, up: bool) -> None:
 
 
 _QUIET = {"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0}
-_ROUTER = {"net/ipv4/conf/all/proxy_arp": 1, "net/ipv4/conf/all/rp_filter": 0}
+_ROUTER = {
+    "net/ipv4/ip_forward": 1,
+    "net/ipv6/conf/all/forwarding": 1,
+    "net/ipv4/conf/all/proxy_arp": 1,
+    "net/ipv4/conf/all/rp_filter": 0,
+}
 
 
 def _bridge(bridge: Bridge) -> list[str]:
@@ -89,7 +92,7 @@ def _node(wire: Wire) -> list[str]:
 def _end(wire: Wire) -> list[str]:
     if wire.bridge:
         return [f"link set {wire.end} master {wire.bridge} up"]
-    lines = [f"addr add {way}/{32 if _family(way) == '-4' else 64} dev {wire.end} {_nodad(way)}" for way in LONE_GATEWAYS]
+    lines = [f"addr add {way}/{_length(way)} dev {wire.end} {_nodad(way)}" for way in LONE_GATEWAYS]
     lines += [f"link set {wire.end} up"]
     return lines + [f"{_family(a)} route add {a} dev {wire.end}" for a in wire.addresses]
 
@@ -98,19 +101,24 @@ def _family(address: str) -> str:
     return f"-{ip_interface(address).version}"
 
 
+def _length(gateway: str) -> int:
+    return 32 if ip_interface(gateway).version == 4 else 64
+
+
 def _nodad(address: str) -> str:
     return "nodad" if ip_interface(address).version == 6 else ""
 
 
 def _batch(name: str, lines: list[str]) -> None:
     """Run ip commands in a namespace; a line may begin with -4 or -6, which a batch does not know."""
-    families = {"-4": [], "-6": [], "": []}  # type: dict[str, list[str]]
+    families: dict[str, list[str]] = {"": [], "-4": [], "-6": []}
     for line in lines:
         flag = line[:2] if line.startswith(("-4", "-6")) else ""
         families[flag].append(line.removeprefix(flag).strip())
-    for flag in ("", "-4", "-6"):
-        if families[flag]:
-            command("ip", *([flag] if flag else []), "-n", name, "-batch", "-", feed="\n".join(families[flag]))
+    for flag, batch in families.items():
+        if batch:
+            argv = ["ip", *([flag] if flag else []), "-n", name, "-batch", "-"]
+            command(*argv, feed="\n".join(batch))
 
 
 def _sysctls(name: str, settings: dict[str, int]) -> None:

@@ -48,8 +48,10 @@ class Substitution(NamedTuple):
 SUBSTITUTIONS = (
     Substitution("DNS", f"the twin's own server at {DNS}", "/etc/resolv.conf"),
     Substitution("time servers", f"the twin's own server at {NTP}, by DNS", "DNS"),
-    Substitution("way to packages", f"the cache proxy at {PACKAGES}:{PACKAGES_PORT}", "/etc/apt/apt.conf.d/00twin"),
-    Substitution("chrony's right to set the clock", "chronyd -x: it measures only", "/etc/systemd/system/chrony.service.d/"),
+    Substitution("way to packages", f"the proxy at {PACKAGES}:{PACKAGES_PORT}", "/etc/apt/apt.conf.d/00twin"),
+    Substitution(
+        "setting the clock", "chronyd -x, which only measures", "/etc/systemd/system/chrony.service.d"
+    ),
     Substitution("dpkg's fsync", "force-unsafe-io", "/etc/dpkg/dpkg.cfg.d/00twin"),
     Substitution("kernel", "the machine's; only net.* settings are the host's own", "systemd-nspawn"),
 )

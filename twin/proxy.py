@@ -1,4 +1,4 @@
-"""The package cache: one apt-cacher-ng for all twins of the machine, for what its own apt and pip use, nothing else.
+"""The package cache: one apt-cacher-ng for all twins of the machine, for what its apt and pip use, no more.
 
 It runs in the machine's own network on a port of loopback; hosts reach it only through a relay of their twin.
 Each twin that uses it leaves a file; the last one takes it down.
@@ -70,17 +70,14 @@ class Proxy:
             self.cgroup.remove()
 
     def _start(self) -> None:
-        cache = places.cache() / "packages"
-        cache.mkdir(parents=True, exist_ok=True)
-        for _ in range(10):
-            port = random.randrange(12000, 30000)  # apt-cacher-ng 3.7 refuses ports above 32767
+        (places.cache() / "packages").mkdir(parents=True, exist_ok=True)
+        for port in self._ports():
             if _answers(port):
                 continue
             (self.directory / "port").write_text(str(port))
-            directories = [f"CacheDir={cache}", f"LogDir={self.directory}"]
-            listening = [f"Port={port}", "BindAddress=127.0.0.1", f"SocketPath={self.directory}/socket"]
-            argv = ["apt-cacher-ng", "-c", str(self.directory / "etc"), "ForeGround=1", *directories, *listening]
-            self.daemon.start(argv, self.cgroup)
+            self.daemon.start(
+                ["apt-cacher-ng", "-c", str(self.directory / "etc"), *self._options(port)], self.cgroup
+            )
             end = time.monotonic() + 5
             while time.monotonic() < end and self.daemon.alive():
                 if _answers(port):
@@ -90,6 +87,17 @@ class Proxy:
         raise TrunklineError(
             "The package cache (apt-cacher-ng) does not start.", f"Read {self.daemon.log} for what it said."
         )
+
+    def _ports(self) -> Iterator[int]:
+        """The last port first, where the relays lead to. apt-cacher-ng 3.7 refuses those above 32767."""
+        if (self.directory / "port").exists():
+            yield int((self.directory / "port").read_text())
+        yield from random.sample(range(12000, 30000), 10)
+
+    def _options(self, port: int) -> list[str]:
+        directories = [f"CacheDir={places.cache() / 'packages'}", f"LogDir={self.directory}"]
+        listening = [f"Port={port}", "BindAddress=127.0.0.1", f"SocketPath={self.directory}/socket"]
+        return ["ForeGround=1", *directories, *listening]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

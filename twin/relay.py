@@ -1,8 +1,8 @@
-"""Passes TCP connections from one network namespace to another: it listens in the first, connects in the second.
+"""Passes TCP connections from one network namespace to another: it listens in one, connects in the other.
 
-Run as `python -m twin.relay READY < specification`; the specification is JSON: {"ready": file, "into": namespace file
-or null, "routes": [{"namespace": file or null, "address", "port", "to_address", "to_port"}]}. A wanted port of
-loopback that is taken gives way to the next free one; the file `ready` lists the ports that were taken.
+Run as `python -m twin.relay SPECIFICATION`, which is JSON: {"ready": file, "into": namespace file or null,
+"routes": [{"namespace": file or null, "address", "port", "to_address", "to_port"}]}. A port of loopback that
+is taken gives way to the next free one; the file `ready` lists the ports that it got.
 """
 
 from __future__ import annotations

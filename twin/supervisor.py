@@ -20,7 +20,7 @@ from types import FrameType
 
 from twin import network
 from twin.boot import Boot
-from twin.cgroup import Cgroup
+from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import started
 from twin.disk import Disk
 from twin.layout import Layout
@@ -66,8 +66,7 @@ class Supervisor:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        paths = json.loads((directory / "boot.json").read_text())
-        self.boot = Boot(**{k: Path(v) if k in ("disk", "image", "directory") else v for k, v in paths.items()})
+        self.boot = Boot.from_json((directory / "boot.json").read_text())
         self.cgroup = Cgroup(cgroup_of(self.boot.twin, self.boot.host))
         self.state = HostState()
         self.nspawn: subprocess.Popen[bytes] | None = None
@@ -99,6 +98,8 @@ class Supervisor:
                 return 0
             argv = [*self.cgroup.prefix(), *self.boot.argv()]
             self.nspawn = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=self.boot.environment)
+            if self.stopping:
+                self.nspawn.terminate()
             code = self._attend(notices, self.nspawn)
         self.cgroup.kill()
         self.cgroup.remove()
@@ -108,8 +109,8 @@ class Supervisor:
         end = os.pidfd_open(process.pid)
         try:
             while True:
-                readable, _, _ = select.select([notices, end], [], [])
-                if notices in readable:
+                readable, _, _ = select.select([notices.fileno(), end], [], [])
+                if notices.fileno() in readable:
                     self._hear(notices.recv(4096).decode(errors="replace"))
                 if end in readable:
                     return process.wait()
@@ -136,11 +137,6 @@ class Supervisor:
         temporary = self.directory / "state.new"
         temporary.write_text(json.dumps(asdict(self.state)))
         temporary.rename(self.directory / "state.json")
-
-
-def cgroup_of(twin: str, host: str | None = None) -> str:
-    """Return the control group of a twin's daemons, or of one host."""
-    return f"trunkline.{twin}/{f'host.{host}' if host else 'daemons'}"
 
 
 if __name__ == "__main__":

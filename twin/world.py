@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from inventories.model import Environment
 from twin import network
-from twin.cgroup import Cgroup
+from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
 from twin.layout import CONTROLLER, DNS, NTP, PACKAGES, PACKAGES_PORT, STRANGER, WORLD, Layout
 from twin.provider import resolv_conf
 from twin.result import Forward
-from twin.supervisor import cgroup_of
 
 FIRST_FORWARD = 2200
 """Loopback ports begin here: the ports of host n (from 0) at 2200 + 100 n + order."""
@@ -29,36 +29,46 @@ class World:
         self.cgroup = Cgroup(cgroup_of(layout.twin))
 
     @property
-    def offset_file(self) -> Path:
-        """Holds by how many seconds the time server lies."""
-        return self.directory / "ntp-offset"
+    def offset(self) -> float:
+        """By how many seconds the time server lies."""
+        try:
+            return float((self.directory / "ntp-offset").read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    @offset.setter
+    def offset(self, seconds: float) -> None:
+        temporary = self.directory / "ntp-offset.new"
+        temporary.write_text(str(seconds))
+        temporary.rename(self.directory / "ntp-offset")
+
+    def whole(self) -> bool:
+        """Say whether the networks were made completely, from this very map, since the machine booted."""
+        try:
+            return (self.directory / "world.made").read_text() == self._made()
+        except OSError:
+            return False
+
+    def _made(self) -> str:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text()}{self.layout.cables()}"
 
     def start(self, environment: Environment, proxy_port: int) -> None:
         """Make the networks and start what answers in them; what runs already stays."""
-        network.make_world(self.layout)
-        for node in (CONTROLLER, STRANGER):
-            if not network.path_of(self.layout.twin, node).exists():
-                network.attach(self.layout, node)
+        (self.directory / "layout.json").write_text(self.layout.to_json())
         (self.directory / "resolv.conf").write_text(resolv_conf(self.layout.domain))
+        if not self.whole():
+            network.make_world(self.layout)
+            for node in (CONTROLLER, STRANGER):
+                network.attach(self.layout, node)
+            (self.directory / "world.made").write_text(self._made())
         inside = ["nsenter", f"--net={network.path_of(self.layout.twin, WORLD)}", "--"]
         self._daemon("dns").start([*inside, *self._dnsmasq()], self.cgroup, self.directory / "dns.pid")
         ready = self.directory / "ntp.ready"
-        ntp = [sys.executable, "-m", "twin.ntp", NTP, str(self.offset_file), str(ready)]
+        ntp = [sys.executable, "-m", "twin.ntp", NTP, str(self.directory / "ntp-offset"), str(ready)]
         self._daemon("ntp").start([*inside, *ntp], self.cgroup, ready)
         self._relay("packages", None, [self._packages(proxy_port)])
-        self._relay(
-            "forwards",
-            str(network.path_of(self.layout.twin, CONTROLLER)),
-            [
-                {"namespace": None, "address": f.address, "port": f.port, "to_address": to, "to_port": f.host_port}
-                for f, to in self._wanted(environment)
-            ],
-        )
-
-    def stop(self) -> None:
-        """End every service."""
-        for name in ("forwards", "packages", "ntp", "dns"):
-            self._daemon(name).stop()
+        into = str(network.path_of(self.layout.twin, CONTROLLER))
+        self._relay("forwards", into, [_route(*wanted) for wanted in self._wanted(environment)])
 
     def forwards(self, environment: Environment) -> list[Forward]:
         """Return the loopback ports that lead in now."""
@@ -67,9 +77,7 @@ class World:
         except (OSError, ValueError):
             return []
         wanted = [forward for forward, _ in self._wanted(environment)]
-        return [
-            Forward(f.address, port, f.host, f.host_port, f.what) for f, port in zip(wanted, ports, strict=False)
-        ]
+        return [replace(forward, port=port) for forward, port in zip(wanted, ports, strict=False)]
 
     def _daemon(self, name: str) -> Daemon:
         return Daemon(self.directory, name)
@@ -88,18 +96,21 @@ class World:
     def _dnsmasq(self) -> list[str]:
         records = [f"--host-record={name},{','.join(found)}" for name, found in self.layout.names.items()]
         return [
-            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--no-poll"),
+            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"),
             *(f"--listen-address={DNS}", "--bind-interfaces", f"--pid-file={self.directory / 'dns.pid'}"),
             *("--user=root", "--log-facility=-", "--address=/#/", *records),
         ]
 
     def _wanted(self, environment: Environment) -> Iterator[tuple[Forward, str]]:
-        """Yield a forward, with the address it leads to, for each single TCP port that a host opens."""
+        """Yield a forward, with the address it leads to, for each TCP port that a host opens; SSH first."""
         for number, host in enumerate(environment.hosts):
-            seen: list[int] = []
-            for opening in host.openings(environment):
-                port = opening.ports.first
-                if opening.protocol == "tcp" and len(opening.ports) == 1 and port not in seen:
-                    wanted = FIRST_FORWARD + 100 * number + len(seen)
-                    seen.append(port)
-                    yield Forward("127.0.0.1", wanted, host.name, port, opening.why), str(host.address.ip)
+            openings = host.openings(environment)
+            single = {o.ports.first: o.why for o in openings if o.protocol == "tcp" and len(o.ports) == 1}
+            for order, port in enumerate(sorted(single, key=lambda port: (port != host.ssh.port, port))):
+                wanted = FIRST_FORWARD + 100 * number + order
+                yield Forward("127.0.0.1", wanted, host.name, port, single[port]), str(host.address.ip)
+
+
+def _route(forward: Forward, to: str) -> dict[str, object]:
+    listen = {"namespace": None, "address": forward.address, "port": forward.port}
+    return {**listen, "to_address": to, "to_port": forward.host_port}

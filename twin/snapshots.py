@@ -1,0 +1,65 @@
+"""Snapshots of a whole twin: the disks of all its hosts under one label."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from control.errors import TrunklineError
+from twin.keeper import Keeper
+
+_LABEL = re.compile(r"^[\w-][\w.-]{0,60}$")
+
+
+class Snapshots:
+    """The snapshots of one twin."""
+
+    def __init__(self, twin: str, directory: Path, keepers: Collection[Keeper]) -> None:
+        self.twin = twin
+        self.directory = directory
+        self.keepers = keepers
+
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels that exist."""
+        return tuple(sorted(path.name for path in self.directory.glob("[!.]*")))
+
+    def take(self, label: str) -> None:
+        """Copy all disks at once; a label that exists is replaced when the copy is complete."""
+        target = self._of(label)
+        absent = [keeper.host.name for keeper in self.keepers if not keeper.disk.exists()]
+        if absent:
+            raise TrunklineError(
+                f"The twin {self.twin} has no disk of {', '.join(absent)} yet.",
+                "Bring it up first: invoke twin.up",
+            )
+        new = self.directory / f".{label}.new"
+        shutil.rmtree(new, ignore_errors=True)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda keeper: keeper.copy_disk(new), self.keepers))
+        shutil.rmtree(target, ignore_errors=True)
+        new.rename(target)
+
+    def put_back(self, label: str) -> None:
+        """Give all hosts the disks of a label; they are off afterwards."""
+        source = self._of(label)
+        if not source.is_dir():
+            known = f"It has: {', '.join(self.labels())}." if self.labels() else "It has none at all."
+            raise TrunklineError(f"The twin {self.twin} has no snapshot {label}.", known)
+        absent = [k.host.name for k in self.keepers if not (source / f"{k.host.name}.img").exists()]
+        if absent:
+            raise TrunklineError(
+                f"The snapshot {label} has no disk of {', '.join(absent)}.", "Take a new one."
+            )
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda keeper: keeper.put_disk_back(source), self.keepers))
+
+    def _of(self, label: str) -> Path:
+        if not _LABEL.match(label):
+            raise TrunklineError(
+                f"{label!r} is no label for a snapshot.",
+                "Take letters, digits, _, - and dots; no dot at the start.",
+            )
+        return self.directory / label
