@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from control import history, places
 from control.console import Console
-from control.errors import TrunklineError
+from control.engine import ApplyFailed, Engine
+from control.engine import Interrupted as EngineInterrupted
+from control.errors import Interrupted, TrunklineError
 from control.history import Record
 from control.plan import tell as tell_plan
 from control.preflight import preflight
@@ -17,9 +19,6 @@ from control.session import LEASE, opened, show
 from control.target import Target
 from control.verification import Verification, verify
 from control.verification import tell as tell_verification
-
-if TYPE_CHECKING:
-    from control.engine import Engine
 
 HOLDS = 0
 FAILS = 1
@@ -84,11 +83,31 @@ def _converge(engine: Engine, target: Target, console: Console, board: Board) ->
         tell_plan(steps, target, console, diffs=False)
     if not any(step.changes for step in steps):
         return False
+    done: list[str] = []
     for batch in batches(target):
-        for event in engine.apply(batch):
-            show(event, console, board)
+        try:
+            for event in engine.apply(batch):
+                show(event, console, board)
+        except ApplyFailed as error:
+            raise stopped(error, done, target) from error
         _confirmed(engine, batch)
+        done += batch
     return True
+
+
+def stopped(error: ApplyFailed, finished: Sequence[str], target: Target) -> TrunklineError:
+    """Say what broke, and what was done and what was not."""
+    begun = Counter(host for host, _ in error.done)
+    open_steps = Counter(host for host, _ in error.not_done)
+    parts = [f"{name} is finished" for name in finished]
+    for name in dict.fromkeys([*begun, *open_steps]):
+        parts.append(f"{name}: {begun[name]} steps done, {open_steps[name]} not")
+    untouched = [name for name in target.names if name not in {*finished, *begun, *open_steps}]
+    parts += [f"{', '.join(untouched)} not touched"] if untouched else []
+    where = f"{'; '.join(parts)}. The lock is released; the next deploy goes on from here."
+    if isinstance(error, EngineInterrupted):
+        return Interrupted("Interrupted.", where)
+    return TrunklineError(error.message, f"{error.remedy} {where}".strip())
 
 
 def _confirmed(engine: Engine, batch: Sequence[str]) -> None:

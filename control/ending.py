@@ -12,6 +12,7 @@ from typing import ParamSpec
 
 from invoke.exceptions import Exit
 
+from control.engine import Interrupted as EngineInterrupted
 from control.errors import Interrupted, Several, TrunklineError
 from inventories.model import ModelError
 
@@ -66,7 +67,7 @@ def _tell(error: BaseException, *, debug: bool, as_json: bool) -> int:
 
 def is_interruption(error: BaseException) -> bool:
     """Say whether a person (or the system) ended the command."""
-    return isinstance(error, KeyboardInterrupt | Interrupted)
+    return isinstance(error, KeyboardInterrupt | Interrupted | EngineInterrupted)
 
 
 def explanations(error: BaseException) -> list[tuple[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from control.console import Console
 from control.errors import TrunklineError, raise_all
+from control.event import Event, Heartbeat, HostEvent, ProblemEvent, StepEvent
 from control.progress import Board
 from control.target import Target
 
@@ -32,16 +34,24 @@ def opened(target: Target, secrets: dict[str, str], console: Console) -> Iterato
         yield engine
 
 
-def _unreachable(state: Any) -> TrunklineError:
-    return TrunklineError(f"{state.host}: {state.error}", state.remedy or "")
+def _unreachable(state: HostEvent) -> TrunklineError:
+    return TrunklineError(state.error or f"{state.host} cannot be reached.", state.remedy)
 
 
-def show(event: Any, console: Console, board: Board) -> None:
+def show(event: Event, console: Console, board: Board) -> None:
     """Pass one event of the engine on: to the board for a person, as it is for a program."""
-    kind = type(event).__name__
-    if kind == "StepEvent":
+    if isinstance(event, StepEvent):
+        console.event("step", **asdict(event))
         if event.status == "started":
             board.working(event.host, event.step)
         else:
             outcome = event.status if event.status in ("changed", "failed") else ""
             board.done(event.host, event.step, outcome, event.seconds)
+    elif isinstance(event, Heartbeat):
+        console.event("heartbeat", **asdict(event))
+    elif isinstance(event, ProblemEvent):
+        console.warn(f"{event.host}: {event.error}" if event.host else event.error)
+    elif isinstance(event, HostEvent):
+        console.event("host", **asdict(event))
+        if event.state == "lost":
+            board.said(event.host, f"connection lost: {event.error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def _asked(checks: Checks) -> dict[str, Any]:
 
 def applied(service: str, files: Sequence[ManagedFile], checks: Checks) -> Iterator[Any]:
     """Yield the commands that put a set in place."""
-    path = f"{INCOMING}/{service}-{report.step().replace(': ', '-').replace(' ', '-').replace('/', '-')}.tar"
+    path = f"{INCOMING}/{service}-{re.sub('[^a-z0-9]+', '-', report.step())}.tar"
     yield FileUploadCommand(io.BytesIO(packed(service, files, checks)), path)
     yield StringCommand(agent("set", "apply", path))
 
