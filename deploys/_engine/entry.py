@@ -1,4 +1,4 @@
-"""The other way in: `pyinfra inventories/lab.py deploys/site.py`, where pyinfra itself runs the deploy file."""
+"""The other way in: `pyinfra inventories/lab.py deploys/site.py`, where pyinfra itself runs the file."""
 
 from __future__ import annotations
 

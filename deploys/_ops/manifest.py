@@ -51,7 +51,8 @@ def _identity(found: Resource) -> tuple[str, str]:
 def _settled(declared: Sequence[Resource]) -> bool:
     manifest = live.system()["manifest"] or {}
     kept = {_identity(r): r for r in manifest.get("resources") or []}
-    return not manifest.get("intended") and kept == {_identity(r): r for r in declared}
+    narrowed = manifest.get("intended") in (None, manifest.get("resources"))
+    return narrowed and kept == {_identity(r): r for r in declared}
 
 
 @operation
