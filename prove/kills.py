@@ -11,26 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-from prove import hostside
+from prove import hostside, release
 from prove.errors import judged
 from prove.process import ended, kill, started
+from prove.release import HOST
 from prove.row import Disproved, Evidence, Row, require
 from prove.stage import Stage
 
-HOST = "edge1"
 MOMENTS = 30
 LEASE = 10
-"""Seconds of the lock's lease here, so that a dead controller need not be waited for a minute each time."""
-SHORT_LEASE = (("control/session.py", "LEASE = 60", f"LEASE = {LEASE}"),)
-RELEASE = (
-    *SHORT_LEASE,
-    ("inventories/lab.py", "import ControllerKey, ", "import Journal, Ssh, Sysctl, ControllerKey, "),
-    (
-        "inventories/lab.py",
-        "users=users,",
-        "users=users, ssh=Ssh(max_auth_tries=4), journal=Journal(max_use_mb=300),"
-        ' sysctl=Sysctl(settings={"net.ipv4.tcp_keepalive_time": "600"}),',
-    ),
+"""Seconds of the lock's lease here."""
+FIRST = (release.lease(LEASE),)
+CHANGE = (
+    *FIRST,
+    release.values(ssh={"max_auth_tries": 4}, journal={"max_use_mb": 300}, updates={"reboot_at": "05:30"}),
 )
 """A change of several services of one host."""
 MOMENT = random.Random(2)
@@ -55,9 +49,10 @@ class Broken:
         return Row("kills", self.name, self.claim, self._put, limit=480)
 
     def _put(self, stage: Stage) -> Evidence:
+        stage.seconds_of_a_deploy(first=self.first)
         stage.fresh() if self.first else stage.healthy()
         with ExitStack() as stack:
-            top = stack.enter_context(stage.copy(SHORT_LEASE if self.first else RELEASE))
+            top = stack.enter_context(stage.copy(FIRST if self.first else CHANGE))
             before = {host: hostside.files(stage, host) for host in stage.hosts}
             deploy = _deploy(stage, top)
             try:

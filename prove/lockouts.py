@@ -11,32 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prove import hostside
+from prove import hostside, release
 from prove.process import Ended, ended, kill, started
+from prove.release import HOST
 from prove.row import Evidence, Row, require
 from prove.stage import Stage
 
-HOST = "edge1"
 GRACE = 10
 """Seconds after the guard's deadline within which the host lets us in again."""
 DROP_IN = "/etc/ssh/sshd_config.d/00-broken.conf"
-BROKEN = """
-
-_declared = sysctl
-
-
-def sysctl(host, environment):
-    from pyinfra.operations import server
-
-    _declared(host, environment)
-    if host.name == {host!r}:
-        server.shell(name="sysctl: broken", commands=[{script!r}])
-"""
-RELEASE = (
-    ("inventories/lab.py", "import ControllerKey, ", "import Ssh, ControllerKey, "),
-    ("inventories/lab.py", "users=users,", "users=users, ssh=Ssh(max_auth_tries=4),"),
-)
-"""A guarded change that is fine by itself."""
+FINE = {"max_auth_tries": 4}
+"""A guarded change that is right by itself."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +30,10 @@ class Lockout:
 
     name: str
     claim: str
-    script: str
+    script: str = "true"
     """What the wrong change does on the host."""
+    sysctl: tuple[tuple[str, str], ...] = ()
+    """Kernel settings that the wrong inventory declares."""
     meanwhile: Callable[[Stage], None] | None = None
     """What happens while the guard is armed."""
     killed: bool = False
@@ -60,9 +47,10 @@ class Lockout:
     def _put(self, stage: Stage) -> Evidence:
         stage.healthy()
         before = hostside.files(stage, HOST)
-        script = f"{self.script}; touch /run/broken"
-        broken = BROKEN.format(host=HOST, script=script)
-        with stage.copy((*RELEASE, ("deploys/sysctl.py", "", broken))) as top:
+        declared = {**stage.environment.host(HOST).sysctl.settings, **dict(self.sysctl)}
+        changes = release.values(ssh=FINE, sysctl={"settings": declared})
+        broken = release.step("sysctl", f"touch /run/broken; {self.script}")
+        with stage.copy((changes, broken)) as top:
             argv = ["-m", "invoke", "deploy", "--env", "lab", "--limit", HOST]
             deploy = started([sys.executable, *argv], top, stage.env(PYTHONPATH=str(top)))
             try:
@@ -136,12 +124,12 @@ LOCKOUTS = (
     Lockout(
         "sysctl-drops-us",
         "a kernel setting that cuts us off is returned",
-        "sysctl -qw net.ipv4.ip_default_ttl=1",
+        sysctl=(("net.ipv4.ip_default_ttl", "1"),),
     ),
     Lockout(
         "controller-killed",
         "a change whose controller was killed in the middle is returned",
-        f"{ALLOW_NOBODY}; touch /run/broken; sleep 600",
+        f"{ALLOW_NOBODY}; sleep 600",
         killed=True,
     ),
     Lockout(

@@ -193,6 +193,8 @@ class Stage:
 
     def seconds_of_a_deploy(self, *, first: bool) -> float:
         """Return how long the first deploy took, or the one after it that changed nothing."""
+        if not (self._kept / "seconds.json").exists():
+            self.healthy()
         seconds: dict[str, float] = json.loads((self._kept / "seconds.json").read_text(encoding="utf-8"))
         return seconds["first" if first else "again"]
 

@@ -16,8 +16,8 @@ UPDATES = (
     Fault(
         "reboot-by-hand",
         "updates.automatic_reboot_is_as_declared",
-        "an automatic reboot that nobody declared is found",
-        f"echo 'Unattended-Upgrade::Automatic-Reboot \"true\";' > {APT}",
+        "an automatic reboot other than declared is found",
+        f"echo 'Unattended-Upgrade::Automatic-Reboot-Time \"12:00\";' > {APT}",
     ),
     Fault(
         "package-lists-old",

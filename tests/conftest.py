@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,17 +20,17 @@ def top() -> Path:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> pytest.TestReport:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip into a failure in CI: what was not proven there would look as if it were."""
-    report: pytest.TestReport = yield
-    return _unskipped(report)
+    return _unskipped((yield))
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> pytest.CollectReport:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Turn the skip of a whole module into a failure in CI."""
-    report: pytest.CollectReport = yield
-    return _unskipped(report)
+    return _unskipped((yield))
 
 
 def _unskipped(report: Report) -> Report:

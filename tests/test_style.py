@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,9 +143,9 @@ def tasks() -> list[dict[str, str]]:
     argv = [sys.executable, "-m", "invoke", "--list", "--list-format", "json"]
     listed = json.loads(subprocess.run(argv, cwd=TOP, check=True, capture_output=True, text=True).stdout)
 
-    def flat(collection: dict[str, list[dict[str, str]]], prefix: str = "") -> list[dict[str, str]]:
+    def flat(collection: dict[str, Any], prefix: str = "") -> list[dict[str, str]]:
         own = [{**task, "name": prefix + task["name"]} for task in collection["tasks"]]
-        below = [flat(each, f"{prefix}{each['name']}.") for each in collection["collections"]]  # type: ignore[arg-type, index]
+        below = [flat(each, f"{prefix}{each['name']}.") for each in collection["collections"]]
         return [*own, *(task for group in below for task in group)]
 
     return flat(listed)

@@ -1,0 +1,108 @@
+"""Releases that are other than this tree, or wrong on purpose: what is changed in a copy of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HOST = "edge1"
+Edit = tuple[str, str, str]
+"""A file, the text that stands there ("" for the end of the file), and the text that takes its place."""
+
+
+def values(**services: Mapping[str, object]) -> Edit:
+    """Change declared values of the host's services: `values(ssh={"max_auth_tries": 4})`."""
+    changes = "".join(
+        f'        "{service}": before.{service}.model_copy(update={update!r}),\n'
+        for service, update in services.items()
+    )
+    text = f"""
+before = environment.host({HOST!r})
+after = before.model_copy(
+    update={{
+{changes}    }}
+)
+environment = environment.model_copy(
+    update={{"hosts": tuple(after if each is before else each for each in environment.hosts)}}
+)
+hosts = environment.inventory()
+"""
+    return ("inventories/lab.py", "", text)
+
+
+def step(service: str, script: str) -> Edit:
+    """Let a service's deploy end with one more step on the host: `script`, as root."""
+    text = f"""
+
+_right = {service}
+
+
+def {service}(host, environment):
+    _right(host, environment)
+    if host.name == {HOST!r}:
+        systemd_.act({script!r}, name="{service}: wrong")
+
+
+from deploys._ops import systemd as systemd_  # noqa: E402
+"""
+    return (f"deploys/{service}.py", "", text)
+
+
+def lease(seconds: int) -> Edit:
+    """Shorten the lock's lease, so that a dead controller need not be waited for a minute each time."""
+    return ("control/session.py", "LEASE = 60", f"LEASE = {seconds}")
+
+
+def canary() -> tuple[Edit, ...]:
+    """Let the lab have a secret, and a service that puts it into a file and hands it to a command."""
+    field = "    canary: Secret | None = None\n"
+    lab = """
+from inventories.model import Secret  # noqa: E402
+
+environment = environment.model_copy(update={"canary": Secret(name="canary")})
+hosts = environment.inventory()
+"""
+    journal = """
+
+_files, _right = files, journal
+
+
+def files(host, environment):
+    from deploys._engine import secrets
+
+    text = f"token = {secrets.value('canary')}\\n"
+    return [*_files(host, environment), ManagedFile("journal", "/etc/canary", text, mode="0600", secret=True)]
+
+
+def journal(host, environment):
+    from deploys._engine import secrets
+
+    _right(host, environment)
+    script = f"cat > /run/canary <<'E'\\n{secrets.value('canary')}\\nE\\nchmod 600 /run/canary"
+    systemd.act(script, name="journal: hand the secret over")
+"""
+    return (
+        (
+            "inventories/model/environment.py",
+            "    in_twin: bool = False\n",
+            f"    in_twin: bool = False\n{field}",
+        ),
+        ("inventories/lab.py", "", lab),
+        ("deploys/journal.py", "", journal),
+    )
+
+
+def leaky() -> Edit:
+    """Let the deploy fail in a command that cries the secret out."""
+    text = """
+
+_handed = journal
+
+
+def journal(host, environment):
+    from deploys._engine import secrets
+
+    _handed(host, environment)
+    token = secrets.value("canary")
+    systemd.act(f"echo 'no luck with {token}' >&2; echo '{token}'; exit 7", name="journal: fail loudly")
+"""
+    return ("deploys/journal.py", "", text)
