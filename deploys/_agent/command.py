@@ -54,6 +54,7 @@ def run(argv: list[str], seconds: float = 30.0, whole: bool = False) -> Outcome:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
+                umask=0o022,
             )
         except OSError as error:
             return Outcome(127, f"{argv[0]}: {error.strerror}")

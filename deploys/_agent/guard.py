@@ -23,10 +23,11 @@ def arm(seconds: float, wanted: Any, only: list[str]) -> dict[str, Any]:
         raise AgentError(f"a guard runs for 5 to {_LONGEST:.0f} seconds, not {seconds:g}")
     _refuse_second()
     durable.make_dir(armed.store())
-    record = {**_deadline(seconds), **_identity()}
+    record = _identity()
     try:
         record["services"] = [_remember(service, str(index)) for index, service in enumerate(services)]
         armed.reserve()
+        record |= _deadline(seconds)
         armed.write(record)
         timer.ensure_recovery()
         timer.start(record["deadline"], seconds)

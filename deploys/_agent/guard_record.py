@@ -87,6 +87,12 @@ def close(record: dict[str, Any]) -> None:
         durable.remove_tree(os.path.join(past, name))
 
 
+def drop_unwritten() -> None:
+    """Take away the copies of an arming that was cut short before its record was written."""
+    if os.path.isdir(store()):
+        drop()
+
+
 def drop() -> None:
     """Forget a guard that never came to be armed."""
     let_go()

@@ -14,6 +14,7 @@ from typing import Any
 from . import clock, journal, kept, lock, network, owned, sysctl, timer, ufw, units
 from . import guard_record as armed
 from .guard import tidy
+from .mounts import clear_staging
 from .problem import AgentError
 
 _UNIT_FILES = ("/etc/systemd/", "/usr/local/lib/systemd/", "/lib/systemd/", "/usr/lib/systemd/")
@@ -51,6 +52,7 @@ def give_back(guard: str | None, due: bool, keep_lock: bool) -> dict[str, Any]:
     _announce(record, keep_lock)
     told = _restore(record)
     kept.undo_since(record["id"])
+    clear_staging()
     ended = {
         **record,
         "phase": "returned",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -34,11 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _tell(answer: Any) -> None:
-    print(json.dumps(answer, sort_keys=True), flush=True)
+    # The controller may be gone: what was done stays done, whether or not somebody hears of it.
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(answer, sort_keys=True), flush=True)
 
 
 def _fail(sentence: str, code: int) -> int:
-    print(" ".join(sentence.split()), file=sys.stderr, flush=True)
+    with contextlib.suppress(BrokenPipeError):
+        print(" ".join(sentence.split()), file=sys.stderr, flush=True)
     return code
 
 
@@ -191,11 +195,14 @@ def _guard_extend(wanted: argparse.Namespace) -> Any:
 
 def _guard_return(wanted: argparse.Namespace) -> Any:
     from . import guard_return
+    from .recovery import end_guard
 
     # A return cannot wait for a checker or daemon that hangs: whoever holds the mutex is safe to kill.
     with mutex("work", wait=3.0, take_over=True):
         lock.fence(wanted.token)
-        return guard_return.give_back(wanted.id, wanted.due, keep_lock=wanted.token is not None)
+        answer = guard_return.give_back(wanted.id, wanted.due, keep_lock=wanted.token is not None)
+        end_guard()
+        return answer
 
 
 def _guard_show(wanted: argparse.Namespace) -> Any:

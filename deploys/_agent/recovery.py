@@ -14,12 +14,14 @@ def recover(boot: bool = False) -> dict[str, Any]:
     """Bring the host to a state between two commands; in early boot only files are touched, daemons come up
     after it."""
     services, problems = journal.end_pending(load=not boot)
-    return {"recovered": services, "guard": _end_guard(boot), "problems": problems}
+    return {"recovered": services, "guard": end_guard(boot), "problems": problems}
 
 
-def _end_guard(boot: bool) -> str | None:
+def end_guard(boot: bool = False) -> str | None:
+    """Tidy up after a guard whose outcome stands, drop one that was never armed; says which, or None."""
     record = armed.read()
     if record is None:
+        armed.drop_unwritten()
         return None
     if record["phase"] in ("confirmed", "returned"):
         guard.tidy(record, running=not boot)

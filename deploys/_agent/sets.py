@@ -160,6 +160,8 @@ def _return(bundle: Bundle, store: str, loading: bool, error: BaseException) -> 
         outcome = run_load(record)
         if not outcome.ok and isinstance(error, AgentError):
             error.sentence += f"; the old files are back, but loading them failed too: {outcome.last_line}"
+    with contextlib.suppress(OSError):
+        clear_staging()
     finish([store])
     if isinstance(error, OSError):
         raise AgentError(

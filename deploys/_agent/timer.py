@@ -15,6 +15,8 @@ import shlex
 import time
 
 from . import clock, durable
+from .entry import Entry
+from .place import put, stage
 from .places import UNITS, on_disk, own_command
 from .problem import AgentError
 from .units import systemctl
@@ -55,7 +57,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart={command} guard return --due
 Restart=on-failure
-RestartSec=1s
+RestartSec=2s
 TimeoutStartSec=infinity
 OOMScoreAdjust=-900
 """
@@ -143,7 +145,8 @@ def passed(record: dict[str, object]) -> bool:
 
 def _install(name: str, text: str) -> None:
     durable.make_dir(on_disk(UNITS))
-    durable.write(on_disk(f"{UNITS}/{name}"), text.encode(), mode=0o644)
+    entry = Entry(f"{UNITS}/{name}", "file", os.geteuid(), os.getegid(), 0o644)
+    put(entry, stage(entry, text.encode()))
 
 
 def _forget_stamp() -> None:
@@ -161,7 +164,8 @@ def _enable(name: str, target: str) -> None:
         return
     folder = os.path.dirname(link)
     if not os.path.isdir(folder):
-        os.mkdir(folder, 0o755)
+        os.mkdir(folder)
+        os.chmod(folder, 0o755)
         durable.sync_dir(os.path.dirname(folder))
     os.symlink(f"{UNITS}/{name}", link)
     durable.sync_dir(folder)
