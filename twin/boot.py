@@ -38,10 +38,11 @@ class Boot:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that decide: net.* settings are the host's own, others read-only; cgroup v2."""
+        """The variables that decide: only net.* settings are writable; cgroup v2; /tmp on the disk."""
         return {
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+            "SYSTEMD_NSPAWN_TMPFS_TMP": "0",
             "NOTIFY_SOCKET": str(self.directory / "notify"),
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         }

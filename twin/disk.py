@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,6 +132,16 @@ class Disk:
 
     def _read(self) -> _Made:
         return _Made(**json.loads(self.record.read_text()))
+
+
+def make_loop_nodes() -> None:
+    """Make the loop devices' nodes where /dev does not follow the kernel: inside a host of another twin."""
+    if Path("/dev/loop-control").exists():
+        return
+    os.mknod("/dev/loop-control", 0o660 | stat.S_IFCHR, os.makedev(10, 237))
+    for number in range(256):
+        if not Path(f"/dev/loop{number}").exists():
+            os.mknod(f"/dev/loop{number}", 0o660 | stat.S_IFBLK, os.makedev(7, number))
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.error import URLError
@@ -20,6 +21,7 @@ from inventories.model import Release
 from twin.archive import KEYRING, Archive, Suite, apt_settings
 from twin.provider import PACKAGES_OF_IMAGE, image_files
 
+WEEK = 7 * 24 * 3600
 Progress = Callable[[str], None]
 _MISSING = re.compile(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate")
 _DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
@@ -42,7 +44,18 @@ def image(release: Release, archive: Archive, proxy_port: int, progress: Progres
         if not path.exists():
             progress(f"building the image of {release.name}")
             _build(path, suites, apt, proxy_port)
+            _forget_old(directory.glob(f"{release.name}-*"))
+        os.utime(path)
     return path
+
+
+def _forget_old(images: Iterable[Path]) -> None:
+    """Delete images that no disk was made from for a week and that no twin's disk stands on."""
+    records = places.twin_of("any").parent.glob("*/hosts/*/host.json")
+    standing = " ".join(record.read_text() for record in records)
+    for path in images:
+        if path.is_dir() and path.name not in standing and path.stat().st_mtime < time.time() - WEEK:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _state(suites: tuple[Suite, ...], proxy_port: int) -> str:

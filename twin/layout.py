@@ -1,7 +1,7 @@
 """The twin's map: which node has which address, how it is wired to the world, and what answers where.
 
 The world is one router. Hosts of one subnet share a bridge in it; the controller and the stranger stand alone
-behind it. World and nodes are network namespaces `<twin>.<node>`; no name of a twin has a dot, so none is shared.
+behind it. World and nodes are network namespaces `<twin>.<node>`; a twin's name has no dot: none is shared.
 """
 
 from __future__ import annotations

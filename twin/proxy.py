@@ -49,11 +49,8 @@ class Proxy:
         with self._locked():
             (self.directory / "users").mkdir(exist_ok=True)
             (self.directory / "users" / user).touch()
-            configuration = configure(archive)
-            file = self.directory / "etc" / "acng.conf"
-            if not (self.daemon.alive() and file.exists() and file.read_text() == configuration):
-                self.daemon.stop()
-                _write_private(file, configuration)
+            if not self.daemon.alive():
+                _write_private(self.directory / "etc" / "acng.conf", configure(archive))
                 self._start()
             return int((self.directory / "port").read_text())
 

@@ -20,6 +20,7 @@ from inventories.model import Environment, Release
 from twin import inside, network
 from twin.archive import Archive, archive
 from twin.cgroup import Cgroup, cgroup_of
+from twin.disk import make_loop_nodes
 from twin.enter import enter_argv, refuse_inside
 from twin.identity import controller_key, forget_host_keys, pin_host_keys
 from twin.image import image
@@ -174,6 +175,7 @@ class Twin:
         ):  # first time, another map, the machine was rebooted, or a command was killed
             self._sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
+        make_loop_nodes()
         source = archive()
         port = Proxy().take(self.name, source)
         self._make_disks(source, port, progress)

@@ -1,0 +1,37 @@
+"""The twin that the tests in this directory share: the lab, as delivered, under a name of the tests' own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from inventories.model import Environment, load
+from twin.twin import Twin
+
+
+@pytest.fixture(scope="session")
+def lab() -> Environment:
+    """The laboratory's declaration."""
+    return load("lab")
+
+
+@pytest.fixture(scope="session")
+def twin(lab: Environment) -> Iterator[Twin]:
+    """A running twin of the lab with a snapshot `bare`; it is erased at the end."""
+    twin = Twin(lab, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-tests")
+    twin.erase()
+    try:
+        twin.up()
+        twin.snapshot("bare")
+        yield twin
+    finally:
+        twin.erase()
+
+
+@pytest.fixture
+def bare(twin: Twin) -> Twin:
+    """The same twin, every host as the provider delivers it."""
+    twin.restore("bare")
+    return twin

@@ -1,0 +1,119 @@
+"""A twin's life: reboots, snapshots, and coming back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from control.errors import TrunklineError
+from inventories.model import Environment
+from twin.twin import Twin
+
+NETWORK = "ip route show; cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net"
+CHANGE = (
+    "ip route add 10.9.0.0/16 via 198.51.100.1; echo 1 > /proc/sys/net/ipv4/ip_forward; "
+    "ip link add stray type bridge"
+)
+
+
+def boot_id(twin: Twin, host: str) -> str:
+    """Return what changes with each boot of a host."""
+    return twin.run(host, "cat /proc/sys/kernel/random/boot_id").stdout
+
+
+def test_a_reboot_forgets_all_of_the_network_that_is_not_on_disk(bare: Twin) -> None:
+    before, boot = bare.run("edge1", NETWORK).stdout, boot_id(bare, "edge1")
+    assert bare.run("edge1", f"{CHANGE}; touch /root/kept").returncode == 0
+    assert bare.run("edge1", NETWORK).stdout != before
+    bare.reboot("edge1")
+    assert bare.run("edge1", NETWORK).stdout == before
+    assert boot_id(bare, "edge1") != boot
+    assert bare.run("edge1", "test -e /root/kept").returncode == 0
+
+
+def test_a_reboot_leaves_the_other_host_alone(twin: Twin) -> None:
+    boot = boot_id(twin, "edge2")
+    twin.reboot("edge1")
+    assert boot_id(twin, "edge2") == boot
+
+
+def test_a_restore_brings_every_disk_back_in_seconds(bare: Twin) -> None:
+    for host in ("edge1", "edge2"):
+        assert (
+            bare.run(host, "rm -r /etc/ssh /usr/bin/python3*; echo left > /root/left; sync").returncode == 0
+        )
+    began = time.monotonic()
+    bare.restore("bare")
+    assert time.monotonic() - began < 15
+    for host in ("edge1", "edge2"):
+        assert bare.run(host, "test ! -e /root/left && python3 -V && sshd -t").returncode == 0
+        assert bare.run(host, "systemctl is-system-running").stdout == "running\n"
+
+
+def test_a_snapshot_of_a_running_host_holds_what_was_just_written(bare: Twin) -> None:
+    bare.run("edge2", "seq 100000 > /root/numbers")
+    bare.snapshot("numbers")
+    bare.run("edge2", "rm /root/numbers")
+    bare.restore("numbers")
+    assert bare.run("edge2", "wc -l < /root/numbers").stdout == "100000\n"
+    assert bare.snapshots() == ("bare", "numbers")
+
+
+def test_a_snapshot_that_does_not_exist_is_named(twin: Twin) -> None:
+    with pytest.raises(TrunklineError, match=r"has no snapshot nothing\.\n  It has: bare"):
+        twin.restore("nothing")
+    with pytest.raises(TrunklineError, match="is no label for a snapshot"):
+        twin.snapshot("../x")
+
+
+def test_up_leaves_alone_what_is_up(twin: Twin) -> None:
+    before = {host: twin.state(host).leader for host in ("edge1", "edge2")}
+    twin.up()
+    assert {host: twin.state(host).leader for host in ("edge1", "edge2")} == before
+
+
+def test_disks_outlive_down(bare: Twin) -> None:
+    bare.run("edge1", "echo here > /root/mark")
+    bare.down()
+    assert [host.phase for host in bare.status().hosts] == ["off", "off"]
+    with pytest.raises(
+        TrunklineError, match=r"edge1 of the twin \S+ is not running \(off\)\.\n  Bring it up"
+    ):
+        bare.run("edge1", "true")
+    bare.up()
+    assert bare.run("edge1", "cat /root/mark").stdout == "here\n"
+
+
+def test_a_host_that_was_shut_down_or_killed_comes_back_with_up(bare: Twin) -> None:
+    bare.run("edge1", "systemctl poweroff")
+    os.kill(bare.state("edge2").nspawn, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while bare.is_up("edge1") or bare.is_up("edge2"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    bare.up()
+    assert all(host.phase == "ready" for host in bare.status().hosts)
+    assert bare.run("edge2", "systemctl is-system-running").stdout == "running\n"
+
+
+def test_a_host_of_another_release_needs_another_disk(bare: Twin, lab: Environment) -> None:
+    edge1 = lab.host("edge1").model_copy(update={"os": "debian13"})
+    changed = lab.model_copy(update={"hosts": (edge1, lab.host("edge2"))})
+    with pytest.raises(TrunklineError, match=r"edge1's disk was made for debian12\.\n  Erase the twin"):
+        Twin(changed, bare.name).up()
+    bare.up()
+
+
+def test_a_host_that_is_declared_later_joins(bare: Twin, lab: Environment) -> None:
+    third = lab.host("edge1").model_copy(
+        update={"name": "edge3", "address": type(lab.host("edge1").address)("198.51.100.13/24")}
+    )
+    grown = Twin(lab.model_copy(update={"hosts": (*lab.hosts, third)}), bare.name)
+    bare.run("edge1", "touch /root/mark")
+    grown.up()
+    assert grown.run("edge1", "test -e /root/mark && getent hosts edge3.lab.example").returncode == 0
+    bare.up()
+    assert [host.phase for host in bare.status().hosts] == ["ready", "ready"]
