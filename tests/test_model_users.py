@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 import pytest
-from declared import KEY, RSA, Declare, Rows, account, environment, host, key, real, refused, users
+from declared import (
+    KEY,
+    RSA,
+    Declare,
+    Rows,
+    account,
+    environment,
+    host,
+    key,
+    real,
+    refused,
+    second,
+    users,
+)
 
-from inventories.model import ControllerKey, User
+from inventories.model import ControllerKey, Environment, Secret, User, checked
+
+
+def with_passwords(*hosts: dict[str, str]) -> Environment:
+    """Return an environment whose hosts have these accounts, each with a console password's secret."""
+    accounts = [
+        users(
+            *(
+                User(name=name, keys=(KEY,), console_password=Secret(name=secret))
+                for name, secret in each.items()
+            )
+        )
+        for each in hosts
+    ]
+    return environment(*(make(users=each) for make, each in zip((host, second), accounts, strict=False)))
+
 
 ACCOUNTS: Rows = {
     "a user with a capital": (
@@ -108,6 +136,12 @@ ACCOUNTS: Rows = {
         "edge1 users.accounts[deploy].shell: /usr/sbin/nologin is not a login shell; write"
         " /bin/bash, or take the account out",
     ),
+    "a password in plain text, which the sentence does not repeat": (
+        lambda: account(console_password="correct horse"),
+        "edge1 users.accounts[deploy].console_password: a value in plain text, wanted a reference to a"
+        ' secret; write Secret(name="..."), and give the value to `invoke secrets.set`; what stood here'
+        " is no secret any more",
+    ),
     "the controller's key on a real server": (
         lambda: real(users=users(User(name="ops", keys=(ControllerKey(),)))),
         "edge1 users.accounts[ops].keys[0]: the controller's key is made on each machine for its"
@@ -124,3 +158,24 @@ ACCOUNTS: Rows = {
 @pytest.mark.parametrize(("declare", "sentence"), ACCOUNTS.values(), ids=ACCOUNTS)
 def test_accounts_that_cannot_work_are_refused_with_their_sentence(declare: Declare, sentence: str) -> None:
     assert refused(declare) == [sentence]
+
+
+def test_a_console_password_is_one_of_the_secrets_and_no_value() -> None:
+    declared = checked(lambda: with_passwords({"ops": "console"}, {"ops": "console", "ann": "console_ann"}))
+    assert declared.secrets() == (Secret(name="console"), Secret(name="console_ann"))
+    shown = declared.resolved()["hosts"][0]["users"]["accounts"]
+    assert [each["console_password"] for each in shown] == [None, "*** (console)"]
+
+
+def test_a_console_password_needs_no_sudo() -> None:
+    declared = checked(lambda: with_passwords({"watcher": "console"}))
+    assert declared.hosts[0].users.account("watcher").sudo is False
+
+
+def test_two_accounts_may_not_have_one_password_whichever_hosts_they_are_on() -> None:
+    assert refused(lambda: with_passwords({"ops": "console"}, {"ann-lee": "console"})) == [
+        "edge1 users.accounts[ops].console_password: console is also the password of ann-lee, wanted"
+        ' a secret of its own; write Secret(name="console_ops")',
+        "edge2 users.accounts[ann-lee].console_password: console is also the password of ops, wanted"
+        ' a secret of its own; write Secret(name="console_ann_lee")',
+    ]

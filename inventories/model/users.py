@@ -12,7 +12,7 @@ from inventories.model.keys import AGAIN, blob_of, comment_of, public_key
 from inventories.model.names import is_example
 from inventories.model.problem import Problem
 from inventories.model.record import Record, Service
-from inventories.model.values import ControllerKey
+from inventories.model.values import ControllerKey, Secret
 from inventories.model.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ Shell = Annotated[
 ]
 
 
+def _word(name: str) -> str:
+    """Return an account's name as a secret's may contain it."""
+    return name.strip("_").replace("-", "_")
+
+
 def _key(value: str | ControllerKey) -> str | ControllerKey:
     return public_key(value) if isinstance(value, str) else value
 
@@ -51,12 +56,18 @@ AuthorizedKey = Annotated[str | ControllerKey, AfterValidator(_key), Wanted("a p
 
 
 class User(Record):
-    """A person's or the deploy's account: its keys are the only way in."""
+    """A person's or the deploy's account: its keys are the only way in over the network."""
 
     name: UserName
     keys: tuple[AuthorizedKey, ...]
     sudo: bool = False
+    """It becomes root without a password, whether it has one or not."""
     shell: Shell = "/bin/bash"
+    console_password: Secret | None = None
+    """The password for the provider's console (getty, recovery console) when SSH is lost; None: locked.
+
+    SSH takes no password either way. Without `sudo` it lets its owner look, not repair.
+    """
 
 
 class Users(Service):
@@ -79,6 +90,7 @@ class Users(Service):
         yield from self._deploy(host)
         for user in self.accounts:
             yield from self._account(host, user, environment.in_twin)
+            yield from self._shared(host, user, environment)
 
     def _names(self, host: Host) -> Iterator[Problem]:
         for name, times in Counter(user.name for user in self.accounts).items():
@@ -148,6 +160,20 @@ class Users(Service):
                 "take one of the two lines out",
             )
         yield from () if in_twin else self._strangers(host, user)
+
+    def _shared(self, host: Host, user: User, environment: Environment) -> Iterator[Problem]:
+        """Yield a password that is another account's too, here or elsewhere: nobody could say who came in."""
+        same = user.console_password
+        everywhere = (each for other in environment.hosts for each in other.users.accounts)
+        others = {each.name for each in everywhere if same and each.console_password == same} - {user.name}
+        if same and others:
+            yield self.problem(
+                host,
+                f"accounts[{user.name}].console_password",
+                f"{same.name} is also the password of {', '.join(sorted(others))}",
+                "a secret of its own",
+                f'write Secret(name="{same.name}_{_word(user.name)}")',
+            )
 
     def _strangers(self, host: Host, user: User) -> Iterator[Problem]:
         for index, key in enumerate(user.keys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -108,6 +108,18 @@ class Secret(Record):
         Field(pattern=r"^[a-z][a-z0-9_]*$"),
         Wanted("a secret's name", "use small letters, digits and underscores, a letter first"),
     ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _referred(cls, given: Any) -> Any:
+        """Refuse a value where its name belongs, without repeating it."""
+        if isinstance(given, str | bytes):
+            remedy = (
+                'write Secret(name="..."), and give the value to `invoke secrets.set`;'
+                " what stood here is no secret any more"
+            )
+            raise refusal("a value in plain text", "a reference to a secret", remedy, bare=False)
+        return given
 
     @model_serializer
     def _starred(self) -> str:
