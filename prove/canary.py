@@ -90,21 +90,15 @@ def _put(stage: Stage) -> Evidence:
     stage.healthy()
     value = f"CANARY{secrets.token_hex(12)}"
     with stage.copy(release.canary()) as top:
-        argv = [sys.executable, "-m", "invoke", "secrets.set", "--name", "canary", "--env", "lab"]
-        env = stage.env(PYTHONPATH=str(top))
-        given = subprocess.run(
-            argv, input=f"{value}\n", cwd=top, env=env, capture_output=True, text=True, check=False
-        )
-        require(given.returncode == 0, f"the secret could not be set: {given.stderr}")
+        given = _give(stage, top, value)
         markers = _markers(stage, value)
         with watched(markers) as watch:
             ended: list[Ended] = [given, *_work(stage, top), *_failing(stage)]
         for end in ended:
             require(not _in(end.output, markers), f"`{' '.join(end.argv[2:5])}` shows a secret: {end.tail}")
         require(not watch.seen, f"a process had a secret in its arguments: {'; '.join(watch.seen)}")
-        require(
-            stage.sh(release.HOST, "cat /etc/canary") == f"token = {value}\n", "the secret did not arrive"
-        )
+        arrived = stage.sh(release.HOST, "cat /etc/canary")
+        require(arrived == f"token = {value}\n", "the secret did not arrive")
         _nowhere_on_hosts(stage, markers)
         _nowhere_here(stage, top, markers)
         return {"commands": len(ended), "looks_at_the_process_list": watch.looks, "markers": len(markers)}

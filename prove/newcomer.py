@@ -43,6 +43,8 @@ BARE = Environment(
         ),
     ),
 )
+LOOPS = "mknod /dev/loop-control c 10 237; for n in $(seq 0 63); do mknod /dev/loop$n b 7 $n; done"
+"""The loop devices that every real machine has, and a container has not."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 UNIT = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--property=Delegate=yes")
 
@@ -78,6 +80,7 @@ def machine(stage: Stage, host: str) -> Iterator[Callable[[str, int], Ended]]:
 
 def _as_bought(stage: Stage, twin: Twin, host: str) -> None:
     """Give the machine git, the settings of this machine's pip, and a clone."""
+    twin.run(host, LOOPS)
     done = twin.run(host, "apt-get -q update && apt-get -qy install --no-install-recommends git", timeout=300)
     require(done.returncode == 0, f"git could not be installed: {done.stderr}")
     settings = f"[global]\nproxy = http://{PACKAGES}:{PACKAGES_PORT}\ncert = {CERTIFICATES}\n"
