@@ -10,8 +10,9 @@ from typing import Any
 
 from pyinfra import context
 from pyinfra.api.command import FunctionCommand, StringCommand
-from pyinfra.api.exceptions import OperationError
+from pyinfra.api.exceptions import ConnectError
 
+from control.errors import TrunklineError
 from deploys import _agent
 from deploys._engine import report
 from deploys._ops import live
@@ -25,6 +26,9 @@ SECONDS = 90
 """How long a host waits for the proof before it returns."""
 PATIENCE = 20
 """Seconds in which a new login must succeed."""
+REMEDY = (
+    f"What was changed returns by itself within {SECONDS} s where the guard is armed; then look at the plan."
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def confirm() -> Iterator[Any]:
 
 
 def login_proven() -> bool:
-    """Open a new connection as the deploy user and go on over it; raises OperationError when that fails."""
+    """Open a new connection as the deploy user and go on over it; raises TrunklineError when that fails."""
     connector = context.host.connector
     if not hasattr(connector, "prove"):
         return True
@@ -73,9 +77,10 @@ def login_proven() -> bool:
     while True:
         try:
             connector.prove()
-        except Exception as problem:
+        except ConnectError as problem:
             if time.monotonic() > end:
-                raise OperationError(f"no new login: {problem}; the guard returns by itself") from problem
+                reason, _, _ = str(problem).partition("\n")
+                raise TrunklineError(f"No new login works: {reason}", REMEDY) from problem
             time.sleep(1)
         else:
             return True
