@@ -155,12 +155,13 @@ def status(
 @command(
     rows="Rows or tables to run, separated by commas (default: all).",
     list="Name the rows, their last result and age, and run nothing.",
+    again="Also run the rows that are proven for this very state of the source.",
 )
-def prove(c: Context, rows: str = "", list: bool = False, debug: bool = False) -> int:
+def prove(c: Context, rows: str = "", list: bool = False, again: bool = False, debug: bool = False) -> int:
     """Run the exhaustive proofs: every fault, lockout, kill and error, each from a snapshot; resumable."""
     import prove as proofs
 
-    return proofs.run([each for each in rows.split(",") if each], list_only=list)
+    return proofs.run([each for each in rows.split(",") if each], list_only=list, again=again)
 
 
 @command("up")

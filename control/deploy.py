@@ -35,18 +35,35 @@ def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int
     before = history.last(target.instance)
     with opened(target, secrets, console) as engine:
         with console.progress(f"deploy {target.instance}") as board:
-            preflight(engine, target, board, adopt=adopt)
+            for name, survey in preflight(engine, target, board, adopt=adopt).items():
+                for note in survey.notes:
+                    console.warn(f"{name}: {note}.")
             engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
             settle_guards(engine, target, console)
             changed = _converge(engine, target, console, board)
         if not changed:
             console.say("Nothing to change.")
-        verification = verify(target, console)
-        _keep(engine, target, verification, console)
+        verification = _verified(engine, target, console)
         engine.unlock()
     tell_verification(verification, console)
     table(target, verification, console)
     return ending(verification, before, console)
+
+
+def _verified(engine: Engine, target: Target, console: Console) -> Verification:
+    """Run the checks and record what they said; a deploy that nobody judged is recorded as such."""
+    try:
+        verification = verify(target, console)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted while verifying.",
+            "Everything was applied; the lock is released. `invoke verify` proves what it came to.",
+        ) from None
+    except TrunklineError:
+        _keep(engine, target, {}, [], console)
+        raise
+    _keep(engine, target, verification.verdicts, verification.failures, console)
+    return verification
 
 
 def settle_guards(engine: Engine, target: Target, console: Console) -> None:
@@ -101,7 +118,8 @@ def stopped(error: ApplyFailed, finished: Sequence[str], target: Target) -> Trun
     open_steps = Counter(host for host, _ in error.not_done)
     parts = [f"{name} is finished" for name in finished]
     for name in dict.fromkeys([*begun, *open_steps]):
-        parts.append(f"{name}: {begun[name]} steps done, {open_steps[name]} not")
+        total = begun[name] + open_steps[name]
+        parts.append(f"{name}: {begun[name]} of {total} steps done, {open_steps[name]} not")
     untouched = [name for name in target.names if name not in {*finished, *begun, *open_steps}]
     parts += [f"{', '.join(untouched)} not touched"] if untouched else []
     where = f"{'; '.join(parts)}. The lock is released; the next deploy goes on from here."
@@ -117,11 +135,11 @@ def _confirmed(engine: Engine, batch: Sequence[str]) -> None:
             raise TrunklineError(f"{answer.host}: {answer.error}", answer.remedy or "It returns by itself.")
 
 
-def _keep(engine: Engine, target: Target, verification: Verification, console: Console) -> None:
+def _keep(
+    engine: Engine, target: Target, verdicts: dict[str, int], failures: Sequence[str], console: Console
+) -> None:
     """Write the record on the controller and on each host; a host that does not keep it is told."""
-    entry = history.record(
-        target.environment, target.names, "deploy", verification.verdicts, verification.failures
-    )
+    entry = history.record(target.environment, target.names, "deploy", verdicts, failures)
     history.keep(target.instance, entry)
     for name in target.names:
         answer = engine.agent(name, ["release", "record"], input=history.as_json(entry))

@@ -59,9 +59,10 @@ def _tell(error: BaseException, *, debug: bool, as_json: bool) -> int:
         print(json.dumps({"event": "error", "errors": told}), flush=True)
     interrupted = is_interruption(error)
     for message, remedy in explained:
-        print(message if interrupted else f"error: {message}", file=sys.stderr)
-        if remedy:
-            print(f"  {remedy}", file=sys.stderr)
+        sentence, *more = message.splitlines()
+        print(sentence if interrupted else f"error: {sentence}", file=sys.stderr)
+        for line in (*more, *remedy.splitlines()):
+            print(f"  {line}", file=sys.stderr)
     return INTERRUPTED if interrupted else 1
 
 

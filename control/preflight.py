@@ -51,6 +51,13 @@ class Survey:
         what = [lock["what"] for lock in self.seen["locks"]]
         return f"{held[0]} holds the {what[0]} lock" if held else ""
 
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing and stands in nobody's way."""
+        if self.seen["interrupted"]:
+            return ["an installation was broken off there; the deploy finishes it (`dpkg --configure -a`)"]
+        return []
+
 
 def preflight(engine: Engine, target: Target, board: Board, *, adopt: bool) -> dict[str, Survey]:
     """Survey the chosen hosts, waiting for package locks; raise every obstacle at once.
@@ -109,9 +116,12 @@ def judged(survey: Survey, host: Host, target: Target, *, adopt: bool) -> Iterat
 
 
 def _waited(engine: Engine, host: Host, board: Board, deadline: float) -> Survey:
-    survey = surveyed(engine, host)
+    survey, told = surveyed(engine, host), ""
     while survey.busy:
-        board.working(host.name, f"waiting: {survey.busy}")
+        if survey.busy != told:
+            told = survey.busy
+            board.said(host.name, f"waits: {told}")
+            board.working(host.name, f"waits: {told}")
         if time.monotonic() > deadline:
             raise TrunklineError(
                 f"{host.name}: {survey.busy}, for ten minutes already.",

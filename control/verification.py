@@ -57,14 +57,14 @@ def verify(
         argv = _argv(target, report, strict=strict, disruptive=disruptive, keyword=keyword)
         returncode, said = _run(argv, target, console)
         if not report.exists():
-            lines = [line.strip() for line in said.strip().splitlines() if line.strip(" =-")]
             raise TrunklineError(
-                f"The checks could not run: {lines[-1] if lines else f'pytest ended with {returncode}'}.",
-                f"See all with `{' '.join(argv[1:6])}`.",
+                f"The checks could not run ({_last(said)}).", "`--debug` shows all that pytest said."
             )
         held = json.loads(report.read_text())
     if returncode not in (0, 1) or held["ok"] != (returncode == 0):
-        raise TrunklineError(f"pytest ended with {returncode} before all checks had run.", "Run it again.")
+        raise TrunklineError(
+            f"The checks broke off ({_last(said)}).", "`--debug` shows all that pytest said."
+        )
     return Verification(tuple(held["checks"]), held["seconds"], held["ok"])
 
 
@@ -99,6 +99,13 @@ def _run(argv: list[str], target: Target, console: Console) -> tuple[int, str]:
     if console.debug:
         print(said, file=sys.stderr)
     return process.returncode, said
+
+
+def _last(said: str) -> str:
+    """Return the line of an output that says why: the last error, else the last words."""
+    lines = [line.strip(" =-") for line in said.splitlines() if line.strip(" =-")]
+    errors = [line for line in lines if line.startswith(("E  ", "ERROR", "error:"))]
+    return (errors or lines or ["pytest said nothing"])[-1].removeprefix("E  ").strip(" .")
 
 
 def tell(verification: Verification, console: Console) -> None:

@@ -1,0 +1,175 @@
+"""The commands against real hosts: plan, deploy, status, trust, and what happens when one is cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control import history, places
+from twin.twin import Twin
+
+ROOT = Path(__file__).resolve().parents[2]
+AGENT = "python3 -I $(ls -t /usr/local/lib/trunkline/agent-*.pyz | head -n 1)"
+HOLD_APT = (
+    "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
+    "time.sleep(8)"
+)
+
+
+def started(twin: Twin, *words: str) -> subprocess.Popen[str]:
+    """Start `invoke` on this twin, interruptible as in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "invoke", *words],
+        cwd=ROOT, env={**os.environ, "TRUNKLINE_TWIN": twin.name, "COLUMNS": "200"}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def run(twin: Twin, *words: str) -> tuple[int, str]:
+    """Run `invoke` on this twin; return its exit code and all it said."""
+    process = started(twin, *words)
+    said, _ = process.communicate(timeout=300)
+    assert "Traceback" not in said
+    return process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def deployed(twin: Twin) -> Iterator[tuple[Twin, str]]:
+    """The twin after its first deploy, and what that deploy said."""
+    twin.restore("bare")
+    code, said = run(twin, "deploy")
+    assert code == 0, said
+    yield twin, said
+    twin.restore("bare")
+
+
+def test_a_plan_names_every_change_and_makes_none(bare: Twin) -> None:
+    code, said = run(bare, "plan")
+    assert code == 2, said
+    assert "edge1: " in said
+    assert "+PasswordAuthentication no" in said
+    assert (
+        bare.run("edge1", "test ! -e /var/lib/trunkline/manifest.json && test ! -e /etc/ufw").returncode == 0
+    )
+
+
+def test_a_first_deploy_ends_with_a_table_and_what_one_can_try(deployed: tuple[Twin, str]) -> None:
+    twin, said = deployed
+    assert "verify: " in said
+    for host in twin.environment.hosts:
+        for service in host.services:
+            assert [line for line in said.splitlines() if line.split()[:2] == [host.name, service]]
+    forward = next(each for each in twin.forwards if each.host == "edge1" and each.host_port == 22)
+    assert f"ssh -p {forward.port}" in said
+
+
+def test_what_the_table_says_to_try_works(deployed: tuple[Twin, str]) -> None:
+    _, said = deployed
+    line = next(line for line in said.splitlines() if "ssh -p" in line)
+    argv = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", *line.split()[2:]]
+    tried = subprocess.run(
+        [*argv, "sudo", "id", "-u"], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert tried.stdout == "0\n", tried.stderr
+
+
+def test_a_second_deploy_changes_nothing_and_the_plan_is_empty(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    code, said = run(twin, "deploy")
+    assert code == 0, said
+    assert "Nothing to change." in said
+    assert run(twin, "plan")[0] == 0
+
+
+def test_the_record_stands_on_the_controller_and_on_every_host(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    last = history.last(twin.name)
+    assert last is not None
+    assert last.verified
+    for host in twin.environment.hosts:
+        held = json.loads(twin.run(host.name, f"{AGENT} release show").stdout)["release"]
+        assert held["config"] == last.config
+        assert held["who"] == last.who
+
+
+def test_status_tells_who_deployed_and_who_holds_the_lock(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    acquire = f"{AGENT} lock acquire --holder ann@elsewhere --purpose 'a repair' --lease 300"
+    token = json.loads(twin.run("edge1", acquire).stdout)["token"]
+    try:
+        events = [json.loads(line) for line in run(twin, "status", "--json")[1].splitlines()]
+        refused, said = run(twin, "deploy")
+    finally:
+        twin.run("edge1", f"{AGENT} lock release --token {token}")
+    by_host: dict[str, dict[str, Any]] = {each["host"]: each for each in events if each["event"] == "status"}
+    assert by_host["edge1"]["lock"].startswith("ann@elsewhere: a repair")
+    assert by_host["edge2"]["lock"] == "free"
+    assert by_host["edge1"]["by"] == history.holder()
+    assert refused == 1
+    assert "ann@elsewhere" in said
+
+
+def test_a_held_package_lock_is_waited_for_and_its_holder_named(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    twin.run("edge1", f'nohup python3 -c "{HOLD_APT}" >/dev/null 2>&1 &')
+    code, said = run(twin, "plan")
+    assert code == 0, said
+    assert "edge1  waits: python3 (pid " in said
+    assert "holds the apt lock" in said
+
+
+def test_a_changed_host_key_is_refused_by_trust_and_by_every_command(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    known = places.state_of(twin.name) / "known_hosts"
+    before = known.read_text()
+    other = next(line.split()[2] for line in before.splitlines() if line.startswith("edge2"))
+    own = next(line.split()[2] for line in before.splitlines() if line.startswith("edge1"))
+    known.write_text(before.replace(own, other))
+    try:
+        code, said = run(twin, "trust", "--limit", "edge1")
+        assert code == 1
+        assert "edge1: THE HOST KEY HAS CHANGED" in said
+        code, said = run(twin, "plan", "--limit", "edge1")
+    finally:
+        known.write_text(before)
+    assert code == 1, said
+    assert "host key" in said
+
+
+def test_ctrl_c_ends_with_the_lock_released_and_says_what_was_done(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    twin.run(
+        "edge1",
+        "rm /etc/systemd/journald.conf.d/*; DEBIAN_FRONTEND=noninteractive apt-get -y remove fail2ban",
+    )
+    process = started(twin, "deploy")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("deploy "):
+            break
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.read()
+    assert process.wait(timeout=60) == 130, said
+    assert "Interrupted" in said
+    assert "The lock is released" in said
+    assert json.loads(twin.run("edge1", f"{AGENT} lock show").stdout) == {"held": None}
+    code, said = run(twin, "deploy")
+    assert code == 0, said
+
+
+def test_limit_deploys_to_the_named_host_alone(bare: Twin) -> None:
+    code, said = run(bare, "deploy", "--limit", "edge2")
+    assert "edge1" not in said.split("Try it from this machine")[0].split("connect")[1]
+    assert bare.run("edge1", "test ! -e /var/lib/trunkline/manifest.json").returncode == 0
+    assert bare.run("edge2", "test -e /var/lib/trunkline/manifest.json").returncode == 0
+    assert code in (0, 1)
