@@ -57,7 +57,11 @@ def root_files(host: Host, environment: Environment) -> list[ManagedFile]:
 def users(host: Host, environment: Environment) -> None:
     """Make the accounts, then their keys and rights; root's login stays open until theirs is proven."""
     for user in host.users.accounts:
-        accounts.account(user.name, user.shell, name=f"users: account {user.name}")
+        secret = user.console_password
+        accounts.account(user.name, user.shell, secret is not None, name=f"users: account {user.name}")
+        if secret:
+            place = f"{environment.name}/{host.name}"
+            accounts.console_password(user.name, secret, place, name=f"users: password of {user.name}")
     checks = Checks(check=("visudo", "--check", "--quiet"), check_tree=("/etc/sudoers", "/etc/sudoers.d"))
     managed_set("users", files(host, environment), checks, name="users: keys and sudo")
 

@@ -16,10 +16,13 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 
 from deploys import site
-from deploys._engine import report
+from deploys._engine import report, secrets
+from deploys._ops import password
 from deploys._ops.managed import ManagedFile
-from inventories.model import Environment, Host
+from inventories.model import Environment, Host, User
 
+PASSWORD = "correct horse battery staple"
+"""The value of every secret."""
 RECORDED = Path(__file__).resolve().parent / "recorded"
 FACTS = {
     "files": "Tell which paths differ",
@@ -53,18 +56,22 @@ def account(name: str, uid: int = 1000, **changes: Any) -> dict[str, Any]:
     """Return an account as it must be."""
     home = "/root" if name == "root" else f"/home/{name}"
     known = {"uid": uid, "gid": uid, "home": home, "shell": "/bin/bash", "locked": True, "expires": ""}
-    return {**known, "groups": [], "home_directory": f"{uid} {uid} 0755", "keys": 1, **changes}
+    known |= {"password": password.digest("*"), "home_directory": f"{uid} {uid} 0755"}
+    return {**known, "groups": [], "keys": 1, **changes}
 
 
 def converged(host: Host, environment: Environment) -> Seen:
     """Return the answers of a host that is exactly as declared."""
     running = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
     tried = {"ConditionResult": "yes", "ConditionTimestampMonotonic": "1"}
-    names = [user.name for user in host.users.accounts]
+    secrets.load(values(environment))
     return Seen(
         files={},
         accounts={"root": account("root", 0, keys=0)}
-        | {name: account(name, 1000 + place) for place, name in enumerate(names)},
+        | {
+            user.name: account(user.name, 1000 + place, **_password(user, host, environment))
+            for place, user in enumerate(host.users.accounts)
+        },
         system={
             "packages": {"missing": [], "broken": [], "lists_age": 60, "policy_left": False},
             "units": dict.fromkeys(site.units_of(host), running | tried),
@@ -79,6 +86,19 @@ def converged(host: Host, environment: Environment) -> Seen:
             "manifest": {"format": 1, "resources": site.resources(host, environment), "intended": None},
         },
     )
+
+
+def values(environment: Environment) -> dict[str, str]:
+    """Return a value for every secret of an environment."""
+    return {secret.name: PASSWORD for secret in environment.secrets()}
+
+
+def _password(user: User, host: Host, environment: Environment) -> dict[str, Any]:
+    """Return what a host tells of an account's password when it is as declared."""
+    if user.console_password is None:
+        return {}
+    field = password.wanted(user.console_password, f"{environment.name}/{host.name}/{user.name}")
+    return {"locked": False, "password": password.digest(field)}
 
 
 def bare(host: Host, environment: Environment) -> Seen:
@@ -125,6 +145,7 @@ def serve(
         FACTS["accounts"]: json.dumps({"users": seen.accounts}),
         FACTS["system"]: json.dumps(seen.system),
     }
+    secrets.load(values(environment))
     name = f"@fake/{host.name}"
     data = {"environment": environment.name, "fake_responses": {**(answers or {}), **facts}}
     data |= {"fake_delay": 0, "fake_delay_jitter": 0}

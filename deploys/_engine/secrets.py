@@ -42,6 +42,14 @@ def value(name: str | Secret) -> str:
     return _values[wanted]
 
 
+def conceal(derived: str) -> str:
+    """Mask this as well from now on, and return it: it is made of a secret and worth as much, as a hash is."""
+    global _forms
+    if derived not in _forms:
+        _forms = tuple(sorted({*_forms, *_written(derived)}, key=len, reverse=True))
+    return derived
+
+
 def mask(text: str) -> str:
     """Return the text with every secret value replaced by stars, however it is written."""
     for form in _forms:

@@ -1,4 +1,4 @@
-"""Accounts: who exists, with which shell; nobody with a password."""
+"""Accounts: who exists, with which shell; a password only where one is declared for the console."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
+from pyinfra.api.command import StringCommand
+
 from deploys._engine import report
-from deploys._ops import live
+from deploys._ops import live, password
 from deploys._ops.operation import operation
+from inventories.model import Secret
 
 NO_LOGIN = "/usr/sbin/nologin"
 LONG_AGO = "1"
@@ -16,10 +19,10 @@ LONG_AGO = "1"
 
 
 @operation
-def account(name: str, shell: str) -> Iterator[str]:
-    """Keep an account with its own group, home and shell, and without any password."""
+def account(name: str, shell: str, has_password: bool = False) -> Iterator[str]:
+    """Keep an account with its own group, home and shell; its password is locked unless one is declared."""
     seen = live.accounts().get(name)
-    commands = _corrected(name, shell, seen) if seen else [_created(name, shell)]
+    commands = _corrected(name, shell, seen, has_password) if seen else [_created(name, shell)]
     report.plan(None, "change" if commands else "none", "\n".join(commands))
     yield from commands
 
@@ -28,15 +31,27 @@ def _created(name: str, shell: str) -> str:
     return f"useradd --create-home --user-group --password '*' --shell {quote(shell)} {name}"
 
 
-def _corrected(name: str, shell: str, seen: dict[str, Any]) -> list[str]:
+def _corrected(name: str, shell: str, seen: dict[str, Any], has_password: bool) -> list[str]:
     wanted = {"--shell": shell, "--home": f"/home/{name}"}
     options = [f"{option} {quote(v)}" for option, v in wanted.items() if seen[option.strip("-")] != v]
-    options += ["--password '*'"] * (not seen["locked"])
+    options += ["--password '*'"] * (not seen["locked"] and not has_password)
     options += ["--expiredate ''"] * (seen["expires"] != "")
     commands = [f"usermod {' '.join(options)} {name}"] if options else []
     if seen["home_directory"] == "absent" or seen["home"] != f"/home/{name}":
         commands.append(f"test -d /home/{name} || install -d -m 0750 -o {name} -g {name} /home/{name}")
     return commands
+
+
+@operation
+def console_password(name: str, secret: Secret, place: str) -> Iterator[StringCommand]:
+    """Keep an account's password the one declared for the console; `place` is `<environment>/<host>`."""
+    wanted = password.wanted(secret, f"{place}/{name}")
+    seen = live.accounts().get(name)
+    if seen and seen["password"] == password.digest(wanted):
+        report.plan(None, "none")
+        return
+    report.plan(None, "change", f"set the password of {name}")
+    yield StringCommand("chpasswd --encrypted", _stdin=f"{name}:{wanted}\n")
 
 
 @operation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import hashlib
 import json
 import os
 import pwd
@@ -51,6 +52,7 @@ def account(entry: pwd.struct_passwd, fields: list[str]) -> dict[str, Any]:
         "home": entry.pw_dir,
         "shell": entry.pw_shell,
         "locked": password.startswith(("!", "*")),
+        "password": hashlib.sha256(password.encode()).hexdigest(),
         "expires": fields[7] if len(fields) > 7 else "",
         "groups": sorted(group.gr_name for group in grp.getgrall() if entry.pw_name in group.gr_mem),
         "home_directory": directory(entry.pw_dir),
