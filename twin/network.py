@@ -8,9 +8,11 @@ from pathlib import Path
 
 from control.errors import TrunklineError
 from twin.command import command
-from twin.layout import DNS, LONE_GATEWAYS, NTP, PACKAGES, WORLD, Bridge, Layout, Wire, namespace
+from twin.layout import DNS, LONE_GATEWAYS, NTP, PACKAGES, STRANGER, WORLD, Bridge, Layout, Wire, namespace
 
 NAMESPACES = Path("/run/netns")
+STRANGERS_NETWORKS = ("203.0.113.0/24", "2001:db8:ffff::/64")
+"""All of them lead to the stranger: an attack comes from an address that nobody needs afterwards."""
 
 
 def path_of(twin: str, node: str) -> Path:
@@ -94,7 +96,8 @@ def _end(wire: Wire) -> list[str]:
         return [f"link set {wire.end} master {wire.bridge} up"]
     lines = [f"addr add {way}/{_length(way)} dev {wire.end} {_nodad(way)}" for way in LONE_GATEWAYS]
     lines += [f"link set {wire.end} up"]
-    return lines + [f"{_family(a)} route add {a} dev {wire.end}" for a in wire.addresses]
+    targets = STRANGERS_NETWORKS if wire.node == STRANGER else wire.addresses
+    return lines + [f"{_family(a)} route add {a} dev {wire.end}" for a in targets]
 
 
 def _family(address: str) -> str:
