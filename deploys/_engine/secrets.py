@@ -43,7 +43,7 @@ def value(name: str | Secret) -> str:
 
 
 def conceal(derived: str) -> str:
-    """Mask this as well from now on, and return it: it is made of a secret and worth as much, as a hash is."""
+    """Mask this as well from now on, and return it: it is made of a secret and worth as much, as its hash."""
     global _forms
     if derived not in _forms:
         _forms = tuple(sorted({*_forms, *_written(derived)}, key=len, reverse=True))
