@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
+from itertools import cycle
 
 from control.errors import TrunklineError
 from inventories.model import Environment, Host
@@ -19,7 +20,8 @@ WORLD = "world"
 CONTROLLER = "controller"
 STRANGER = "stranger"
 DNS = "192.0.2.53"
-NTP = "192.0.2.123"
+NTP = ("192.0.2.123", "192.0.2.124", "192.0.2.125", "192.0.2.126")
+"""chronyd takes two names of one address for one source, so each declared server has its own."""
 PACKAGES = "192.0.2.80"
 PACKAGES_PORT = 3142
 STRANGERS = ("203.0.113.66", "2001:db8:ffff::66")
@@ -115,7 +117,8 @@ def layout_of(environment: Environment, twin: str) -> Layout:
 def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
     found = {host.name: tuple(str(i.ip) for i in _interfaces(host)) for host in environment.hosts}
     hosts = {f"{name}.{environment.domain}": addresses for name, addresses in found.items()}
-    return hosts | {server: (NTP,) for host in environment.hosts for server in host.time.servers}
+    servers = dict.fromkeys(server for host in environment.hosts for server in host.time.servers)
+    return hosts | {server: (address,) for server, address in zip(servers, cycle(NTP), strict=False)}
 
 
 def _controller(environment: Environment) -> tuple[str, ...]:
@@ -151,7 +154,8 @@ def _interfaces(host: Host) -> tuple[Interface, ...]:
 
 
 def _refuse_clashes(environment: Environment, lone: dict[str, tuple[str, ...]]) -> None:
-    seen = {DNS: "the twin's DNS", NTP: "the twin's time server", PACKAGES: "the twin's package proxy"}
+    seen = {DNS: "the twin's DNS", PACKAGES: "the twin's package proxy"}
+    seen |= dict.fromkeys(NTP, "the twin's time server")
     seen |= {address: f"the twin's {node}" for node, addresses in lone.items() for address in addresses}
     for host in environment.hosts:
         if host.name in (WORLD, CONTROLLER, STRANGER):

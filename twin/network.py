@@ -31,7 +31,7 @@ def make_world(layout: Layout) -> None:
     delete(name)
     command("ip", "netns", "add", name)
     _sysctls(name, _QUIET | _ROUTER)
-    addresses = [f"addr add {address}/32 dev lo" for address in (DNS, NTP, PACKAGES)]
+    addresses = [f"addr add {address}/32 dev lo" for address in (DNS, *NTP, PACKAGES)]
     _batch(name, ["link set lo up", *addresses])
     for bridge in layout.bridges:
         _batch(name, _bridge(bridge))

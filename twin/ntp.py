@@ -1,6 +1,6 @@
 """The twin's time server: answers NTP (RFC 5905, section 7.3), truthfully or off by what a file says.
 
-Run as `python -m twin.ntp ADDRESS OFFSET_FILE READY_FILE`.
+Run as `python -m twin.ntp ADDRESS,... OFFSET_FILE READY_FILE`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import struct
 import sys
 import time
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from typing import cast
 
 EPOCH = 2_208_988_800
 """Seconds from the NTP era's start (1900) to the Unix epoch."""
@@ -35,22 +37,30 @@ def answer(request: bytes, received: float, sent: float) -> bytes | None:
     )
 
 
-def serve(address: str, offset: Path, ready: Path) -> None:
+def serve(addresses: list[str], offset: Path, ready: Path) -> None:
     """Answer for ever; the offset in seconds is read anew for each request."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((address, 123))
+    waiting = DefaultSelector()
+    for address in addresses:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address, 123))
+        waiting.register(sock, EVENT_READ)
     ready.touch()
     while True:
-        request, client = sock.recvfrom(1024)
-        now = time.time()
-        try:
-            shift = float(offset.read_text())
-        except (OSError, ValueError):
-            shift = 0.0
-        reply = answer(request, now + shift, time.time() + shift)
-        if reply:
-            sock.sendto(reply, client)
+        for key, _ in waiting.select():
+            _reply(cast(socket.socket, key.fileobj), offset)
+
+
+def _reply(sock: socket.socket, offset: Path) -> None:
+    request, client = sock.recvfrom(1024)
+    now = time.time()
+    try:
+        shift = float(offset.read_text())
+    except (OSError, ValueError):
+        shift = 0.0
+    reply = answer(request, now + shift, time.time() + shift)
+    if reply:
+        sock.sendto(reply, client)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    serve(sys.argv[1].split(","), Path(sys.argv[2]), Path(sys.argv[3]))

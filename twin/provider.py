@@ -47,7 +47,7 @@ class Substitution(NamedTuple):
 
 SUBSTITUTIONS = (
     Substitution("DNS", f"the twin's own server at {DNS}", "/etc/resolv.conf"),
-    Substitution("time servers", f"the twin's own server at {NTP}, by DNS", "DNS"),
+    Substitution("time servers", f"the twin's own servers at {', '.join(NTP)}, by DNS", "DNS"),
     Substitution("way to packages", f"the proxy at {PACKAGES}:{PACKAGES_PORT}", "/etc/apt/apt.conf.d/00twin"),
     Substitution(
         "setting the clock", "chronyd -x, which only measures", "/etc/systemd/system/chrony.service.d"

@@ -26,7 +26,8 @@ def resource(kind: str, name: str, service: str, **details: Any) -> Resource:
 def file_resource(file: ManagedFile) -> Resource:
     """Return the entry of a managed file, with what it must look like."""
     digest = file.sha256 if file.kind == "file" else None
-    known = {"path": file.path, "mode": file.mode, "owner": file.owner, "group": file.group}
+    mode = None if file.kind == "symlink" else file.mode
+    known = {"path": file.path, "mode": mode, "owner": file.owner, "group": file.group}
     return resource("file", file.path, file.service, sha256=digest, **known)
 
 
