@@ -72,9 +72,15 @@ USERS = (
     ),
     Fault(
         "user-with-password",
-        "users.passwords_are_locked",
+        "users.passwords_are_locked_but_for_the_declared",
         "a password set by hand is found",
-        "echo 'deploy:correct horse' | chpasswd",
+        "echo 'alice:correct horse' | chpasswd",
+    ),
+    Fault(
+        "console-password-locked",
+        "users.passwords_are_locked_but_for_the_declared",
+        "a console password that would no longer open is found before it is needed",
+        "passwd --quiet --lock deploy",
     ),
     Fault(
         "second-root",
