@@ -11,6 +11,8 @@ from deploys._ops.manifest import Resource, resource
 from inventories.model import Environment, Host
 
 SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap)
+KEPT = ("file", "symlink")
+"""The kinds that are the manifest's business; a directory stays, with whatever others put into it."""
 
 
 def rendered(host: Host, environment: Environment) -> list[ManagedFile]:
@@ -33,7 +35,7 @@ def units_of(host: Host) -> tuple[str, ...]:
 
 def resources(host: Host, environment: Environment) -> list[Resource]:
     """Return everything that will be on the host because of us, for its manifest."""
-    found = [manifest.file_resource(file) for file in rendered(host, environment) if file.kind != "absent"]
+    found = [manifest.file_resource(file) for file in rendered(host, environment) if file.kind in KEPT]
     found += [resource("user", user.name, "users") for user in host.users.accounts]
     found += [resource("package", name, "packages") for name in packages_of(host)]
     found += [resource("unit", name, "units") for name in units_of(host)]
@@ -41,7 +43,7 @@ def resources(host: Host, environment: Environment) -> list[Resource]:
     return found + ([resource("swap", host.swap.path, "swap")] if host.swap else [])
 
 
-def begin(host: Host, environment: Environment) -> None:
+def begin(host: Host, environment: Environment, declared: list[Resource]) -> None:
     """Say once what all services want to know about the host, so that each fact is asked once."""
     asked = live.Wanted(
         files=tuple(rendered(host, environment)),
@@ -52,6 +54,7 @@ def begin(host: Host, environment: Environment) -> None:
         swap=host.swap.path if host.swap else None,
     )
     live.begin(asked)
+    live.begin(orphans.asked_for(asked, declared))
 
 
 def guarded(host: Host, environment: Environment) -> tuple[guard.Guarded, ...]:
@@ -63,8 +66,8 @@ def guarded(host: Host, environment: Environment) -> tuple[guard.Guarded, ...]:
 
 def site(host: Host, environment: Environment) -> None:
     """Bring one host to what is declared; what could lock us out stands between guard and confirmation."""
-    begin(host, environment)
     declared = resources(host, environment)
+    begin(host, environment, declared)
     intended = manifest.intend(declared, name="manifest: intend")
     apt.packages(packages_of(host), name="packages: install")
     users.users(host, environment)

@@ -39,10 +39,16 @@ UNCHECKED = Checks()
 
 def differing(files: Sequence[ManagedFile]) -> list[tuple[ManagedFile, dict[str, Any]]]:
     """Return the files that are not as they must be, each with what stands there instead."""
-    asked = {file.path: file.fingerprint for file in live.wanted().files}
+    asked = {file.path: _standing(file) for file in live.wanted().files}
     seen = live.files()
-    found = ((file, seen.get(file.path) or {"is": asked[file.path], "content": None}) for file in files)
+    found = [(file, seen.get(file.path, asked[file.path])) for file in files]
     return [(file, stands) for file, stands in found if stands["is"] != file.fingerprint]
+
+
+def _standing(file: ManagedFile) -> dict[str, Any]:
+    """Return what is seen where a file stands as it was asked for."""
+    content = None if file.secret else base64.b64encode(file.content.encode()).decode()
+    return {"is": file.fingerprint, "content": content}
 
 
 def difference(file: ManagedFile, stands: dict[str, Any]) -> str:

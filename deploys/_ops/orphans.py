@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deploys._engine.report import changed
 from deploys._ops import accounts, files, manifest, swap, systemd
+from deploys._ops.live import Wanted
 from deploys._ops.managed import ManagedFile
 
 
@@ -17,6 +19,16 @@ def orphaned_files(declared: Sequence[manifest.Resource]) -> list[ManagedFile]:
 def orphaned_units(declared: Sequence[manifest.Resource]) -> tuple[str, ...]:
     """Return the units that are no longer declared."""
     return manifest.gone(declared, "unit")
+
+
+def asked_for(wanted: Wanted, declared: Sequence[manifest.Resource]) -> Wanted:
+    """Return the questions about a host with those about what is no longer declared."""
+    return replace(
+        wanted,
+        files=(*wanted.files, *orphaned_files(declared)),
+        units=(*wanted.units, *orphaned_units(declared)),
+        accounts=(*wanted.accounts, *manifest.gone(declared, "user")),
+    )
 
 
 def orphans(declared: Sequence[manifest.Resource]) -> None:

@@ -96,8 +96,9 @@ def ssh_ports() -> list[int]:
     """Return the TCP ports on which SSH logins are taken now: sshd's own and its socket unit's."""
     lines = said("ss", "-Hltnp").splitlines()
     listening = [line.split()[3] for line in lines if '"sshd"' in line]
-    socket = said("systemctl", "show", "--property=Listen", "ssh.socket")
-    listening += re.findall(r"Listen=(\S+) \(Stream\)", socket)
+    socket = said("systemctl", "show", "--property=ActiveState,Listen", "ssh.socket")
+    if "ActiveState=active" in socket:
+        listening += re.findall(r"Listen=(\S+) \(Stream\)", socket)
     ports = {int(address.rpartition(":")[2]) for address in listening if address.rpartition(":")[2].isdigit()}
     return sorted(ports)
 
