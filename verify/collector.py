@@ -1,0 +1,72 @@
+"""Ask a host everything in one go: build the program, send it, read the snapshot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from inventories.model import Environment, Host
+from verify.connection import Connection
+from verify.snapshot import Snapshot
+
+SOURCES = Path(__file__).resolve().parent / "on_host"
+MODULES = ("section", "accounts", "clock", "daemons", "foreign", "kernel", "packages", "all_sections")
+SECONDS = 90
+LOADER = """
+import sys, types
+def load(name, source):
+    module = sys.modules[name] = types.ModuleType(name)
+    parent, _, last = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], last, module)
+    module.__path__ = []
+    exec(compile(source, name, "exec"), module.__dict__)
+for name, source in {sources!r}:
+    load(name, source)
+sys.modules["verify.on_host.all_sections"].main({request!r})
+"""
+WATCHED: dict[str, tuple[str, ...]] = {
+    "ssh.service": ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
+    "fail2ban.service": ("/etc/fail2ban/*.conf", "/etc/fail2ban/*.local", "/etc/fail2ban/*.d/*"),
+    "chrony.service": ("/etc/chrony/chrony.conf", "/etc/chrony/conf.d/*", "/etc/chrony/sources.d/*"),
+    "systemd-journald.service": ("/etc/systemd/journald.conf", "/etc/systemd/journald.conf.d/*"),
+    "ufw.service": (),
+    "apt-daily.timer": (),
+    "apt-daily-upgrade.timer": (),
+    "systemd-timesyncd.service": (),
+}
+"""Units, and the files whose change they must have taken up."""
+
+
+def program(request: dict[str, Any]) -> str:
+    """Return the Python program that looks at a host: all its modules, and what is asked."""
+    names = [("verify", ""), ("verify.on_host", "")]
+    sources = [(f"verify.on_host.{name}", (SOURCES / f"{name}.py").read_text()) for name in MODULES]
+    return LOADER.format(sources=[*names, *sources], request=request)
+
+
+def request_for(environment: Environment, host: Host) -> dict[str, Any]:
+    """Return what is asked of a host, from its record."""
+    controller = str(environment.controllers[0].network_address)
+    sources = {"controller": controller, "stranger": "203.0.113.66"}
+    users = dict.fromkeys((host.users.deploy, "root"))
+    where = f"host=x,laddr={host.address.ip},lport={host.ssh.port}"
+    return {
+        "connections": {
+            f"{user} from {source}": f"user={user},addr={address},{where}"
+            for user in users
+            for source, address in sources.items()
+        },
+        "sysctls": list(host.sysctls(environment)),
+        "swap_file": host.swap.path if host.swap else None,
+        "time_servers": list(host.time.servers),
+        "units": {name: list(files) for name, files in WATCHED.items()},
+    }
+
+
+def collect(connection: Connection, environment: Environment) -> Snapshot:
+    """Return everything a host shows from inside. Raises Unreachable."""
+    host = connection.host
+    answer = connection.python(program(request_for(environment, host)), SECONDS)
+    return Snapshot.read(json.loads(answer))

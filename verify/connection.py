@@ -1,0 +1,148 @@
+"""One SSH connection a host, kept open for the whole run: the collector and testinfra share it.
+
+OpenSSH's own client (ssh(1), ControlMaster), so that the user's ssh_config with its jump hosts holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from control import places
+from inventories.model import Environment, Host
+
+INVENTORIES = Path(__file__).resolve().parent.parent / "inventories"
+CONNECT_SECONDS = 10
+QUIET: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+AS_ROOT = 'if [ "$(id -u)" = 0 ]; then exec python3 -I -; else exec sudo -n python3 -I -; fi'
+
+
+class Unreachable(Exception):
+    """A host that does not let us in; the message is ssh's own last word."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the hosts of one environment are reached: pinned keys, own key, one directory of sockets."""
+
+    environment: Environment
+    instance: str
+    directory: Path
+    """Private, short (a socket's path has at most 107 bytes), removed by whoever made it."""
+
+    @property
+    def config(self) -> Path:
+        """The ssh_config(5) that every client of this run uses."""
+        return self.directory / "config"
+
+    def write(self) -> None:
+        """Write the ssh_config: ours first, then the user's own (the first value of a setting wins)."""
+        blocks = [line for host in self.environment.hosts for line in self._block(host)]
+        own = (
+            []
+            if self.environment.in_twin
+            else ["Host *", "  Include ~/.ssh/config", "  Include /etc/ssh/ssh_config"]
+        )
+        self.config.write_text("\n".join([*blocks, *own]) + "\n")
+
+    def socket(self, host: Host) -> Path:
+        """Return the control socket of a host."""
+        return self.directory / host.name
+
+    def _block(self, host: Host) -> list[str]:
+        known = INVENTORIES / f"{self.environment.name}.known_hosts"
+        lines = [
+            f"Host {host.name}", f"  HostName {host.address.ip}", f"  Port {host.ssh.port}",
+            f"  HostKeyAlias {host.address.ip}", "  StrictHostKeyChecking yes", "  BatchMode yes",
+            "  PasswordAuthentication no", f"  ConnectTimeout {CONNECT_SECONDS}", "  ServerAliveInterval 5",
+            "  ServerAliveCountMax 3", "  ControlPersist 120", "  LogLevel ERROR",
+        ]  # fmt: skip
+        if self.environment.in_twin:
+            known = places.state_of(self.instance) / "known_hosts"
+            lines += [f"  IdentityFile {places.controller_key_of(self.instance)}", "  IdentitiesOnly yes"]
+        return [*lines, f"  UserKnownHostsFile {known}"]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An open connection to one host; `user` is who was let in."""
+
+    way: Way
+    host: Host
+    user: str
+
+    @property
+    def argv(self) -> list[str]:
+        """The beginning of an argv that runs a command on the host."""
+        return [
+            "ssh",
+            "-F",
+            str(self.way.config),
+            "-o",
+            f"ControlPath={self.way.socket(self.host)}",
+            self.host.name,
+        ]
+
+    def python(self, program: str, timeout: float) -> bytes:
+        """Run a Python program on the host as root and return what it prints. Raises Unreachable."""
+        try:
+            done = subprocess.run(
+                [*self.argv, AS_ROOT],
+                input=program.encode(),
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(f"{self.host.name} did not answer within {timeout:.0f} s") from error
+        if done.returncode:
+            raise Unreachable(f"{self.user}@{self.host.name}: {_last_word(done.stderr)}")
+        return done.stdout
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                [*self.argv[:-1], "-O", "exit", self.host.name], capture_output=True, timeout=5, check=False
+            )
+
+
+def connect(way: Way, host: Host) -> Connection:
+    """Log in as the deploy user, on a host that does not know it yet as root. Raises Unreachable."""
+    said = ""
+    for user in dict.fromkeys((host.users.deploy, "root")):
+        connection = Connection(way, host, user)
+        said = _log_in(connection)
+        if not said:
+            return connection
+        if "Permission denied" not in said:
+            break
+    raise Unreachable(said)
+
+
+def _log_in(connection: Connection) -> str:
+    """Open the connection in the background; return why not, or nothing."""
+    errors = connection.way.directory / f"{connection.host.name}.log"
+    *most, name = connection.argv
+    argv = [*most, "-M", "-N", "-f", "-l", connection.user, "-E", str(errors), name]
+    errors.unlink(missing_ok=True)
+    try:
+        done = subprocess.run(argv, **QUIET, timeout=2 * CONNECT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {2 * CONNECT_SECONDS} s"
+    return "" if done.returncode == 0 else _last_word(errors.read_bytes() if errors.exists() else b"")
+
+
+def root_is_let_in(way: Way, host: Host) -> str:
+    """Try to log in as root with the controller's key, anew; return "let in" or ssh's words."""
+    argv = ["ssh", "-F", str(way.config), "-o", "ControlPath=none", "-l", "root", host.name, "true"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    return "let in" if done.returncode == 0 else _last_word(done.stderr)
+
+
+def _last_word(stderr: bytes) -> str:
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "ssh gave no reason"

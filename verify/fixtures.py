@@ -1,0 +1,83 @@
+"""What a check may ask for: the declared records, and what was seen from each place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import testinfra
+
+from inventories.model import Environment, Host
+from verify.looks import LOOKS, stranger
+from verify.observed import Observed
+from verify.run import RUN
+from verify.snapshot import Snapshot
+from verify.vantage import Vantage
+
+
+@pytest.fixture(scope="session")
+def observed(pytestconfig: pytest.Config) -> Observed:
+    """Everything that this run looks at."""
+    found = pytestconfig.stash[RUN].observed
+    assert found is not None, "the run has begun"
+    return found
+
+
+@pytest.fixture(scope="session")
+def environment(observed: Observed) -> Environment:
+    """The declared environment."""
+    return observed.environment
+
+
+@pytest.fixture
+def evidence() -> dict[str, Any]:
+    """What a check wants kept in the report beside its verdict."""
+    return {}
+
+
+@pytest.fixture
+def live(observed: Observed, declared: Host) -> Snapshot:
+    """The host as it shows itself from inside."""
+    return observed.snapshot(declared)
+
+
+@pytest.fixture
+def box(observed: Observed, declared: Host) -> Any:
+    """testinfra's host, over the connection that is open anyway, as root."""
+    connection = observed.connection(declared)
+    return testinfra.get_host(
+        f"ssh://{declared.name}",
+        ssh_config=str(observed.way.config),
+        controlpath=str(observed.way.socket(declared)),
+        sudo=connection.user != "root",
+    )
+
+
+@pytest.fixture
+def offers(observed: Observed, declared: Host) -> dict[str, dict[str, Any] | str]:
+    """What sshd offers on each address, as the controller sees it; a string says why nothing was heard."""
+    return observed.get("offers", declared, LOOKS["offers"])
+
+
+@pytest.fixture
+def password_login(observed: Observed, declared: Host) -> list[dict[str, Any]]:
+    """What sshd answers to a password that is tried from outside."""
+    return observed.get("password_login", declared, LOOKS["password_login"])
+
+
+@pytest.fixture
+def stranger_ports(observed: Observed, declared: Host) -> dict[str, dict[int, str]]:
+    """TCP ports as a stranger sees them, by address."""
+    return observed.get("stranger_ports", declared, LOOKS["stranger_ports"])
+
+
+@pytest.fixture
+def root_login(observed: Observed, declared: Host) -> str:
+    """What sshd answers the controller's own key for root."""
+    return str(observed.get("root_login", declared, LOOKS["root_login"]))
+
+
+@pytest.fixture
+def outside(observed: Observed) -> Vantage:
+    """The stranger's place in the network."""
+    return stranger(observed)

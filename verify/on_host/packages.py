@@ -1,0 +1,98 @@
+"""Packages: what waits, what is half done, how upgrades are set up, which system this is."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from typing import Any
+
+from verify.on_host.section import Request, modified, said, section, text
+
+NEEDRESTART = """
+our %nrconf; my $file = '/etc/needrestart/needrestart.conf';
+if (-e $file) { my $done = do $file; die "cannot read: $@" if $@; }
+my %rc = map { my $p = $_; ("$p" => $nrconf{override_rc}{$p}) } keys %{ $nrconf{override_rc} // {} };
+print join("\\n", "restart=" . ($nrconf{restart} // 'i'), map { "$_=$rc{$_}" } sort keys %rc), "\\n";
+"""
+STAMPS = {
+    "lists": "/var/lib/apt/lists",
+    "updated": "/var/lib/apt/periodic/update-success-stamp",
+    "upgraded": "/var/lib/apt/periodic/unattended-upgrades-stamp",
+    "reboot": "/run/reboot-required",
+}
+
+
+@section("os_release")
+def os_release(request: Request) -> dict[str, str]:
+    """Return os-release(5)."""
+    pairs = (line.partition("=") for line in text("/etc/os-release").splitlines() if "=" in line)
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+@section("pending")
+def pending(request: Request) -> list[dict[str, str]]:
+    """Return what an upgrade would install by the lists as they are, and where it comes from."""
+    simulated = said("apt-get", "-s", "-qq", "-o", "Debug::NoLocking=1", "dist-upgrade", timeout=60)
+    found = re.findall(r"(?m)^Inst (\S+) \[(\S+)\] \((\S+) ([^\[)]*)", simulated)
+    return [{"package": p, "installed": a, "offered": b, "origin": o.strip()} for p, a, b, o in found]
+
+
+@section("stamps")
+def stamps(request: Request) -> dict[str, float | None]:
+    """Return when lists were fetched, upgrades last ran, and a reboot was asked for (Unix seconds)."""
+    found = {name: modified(path) for name, path in STAMPS.items()}
+    releases = [modified(path) or 0.0 for path in glob.glob("/var/lib/apt/lists/*Release")]
+    return {
+        **found,
+        "lists": max([found["lists"] or 0.0, found["updated"] or 0.0]),
+        "indexes": max(releases, default=None),
+    }
+
+
+@section("half_done")
+def half_done(request: Request) -> list[str]:
+    """Return the packages that are neither installed nor removed (dpkg --audit, read from its own state)."""
+    wrong = []
+    for name, status in re.findall(
+        r"(?ms)^Package: (\S+)\n(?:(?!^\n).)*?^Status: ([^\n]+)", text("/var/lib/dpkg/status")
+    ):
+        _, flag, state = [*status.split(), "", "", ""][:3]
+        if flag != "ok" or state not in ("installed", "config-files", "not-installed"):
+            wrong.append(f"{name} ({status})")
+    return wrong
+
+
+@section("apt_config")
+def apt_config(request: Request) -> str:
+    """Return apt's effective settings."""
+    return said("apt-config", "dump", "--no-empty")
+
+
+@section("apt_sources")
+def apt_sources(request: Request) -> list[list[str]]:
+    """Return each index apt would fetch: origin, address, suite, and the file that names it."""
+    shown = said("apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(SOURCESENTRY)")
+    return [list(row) for row in sorted({tuple(line.split("|", 3)) for line in shown.splitlines()})]
+
+
+@section("needrestart")
+def needrestart(request: Request) -> list[str] | None:
+    """Return needrestart's effective mode and exceptions, None when it is not installed."""
+    if not text("/etc/needrestart/needrestart.conf"):
+        return None
+    return said("perl", "-e", NEEDRESTART).splitlines()
+
+
+@section("ufw")
+def ufw(request: Request) -> dict[str, str]:
+    """Return what UFW will load at the next start."""
+    paths = ("ufw.conf", "user.rules", "user6.rules")
+    return {name: text(f"/etc/ufw/{name}") or text(f"/lib/ufw/{name}") for name in paths}
+
+
+@section("manifest")
+def manifest(request: Request) -> Any:
+    """Return what the deploys left recorded on this host, None when there is nothing."""
+    held = text("/var/lib/trunkline/manifest.json")
+    return json.loads(held) if held else None

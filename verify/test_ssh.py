@@ -1,0 +1,131 @@
+"""sshd: what it says of itself (`sshd -T`), what it offers on the wire, what it does with a password."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inventories.model import Host
+from verify.checks import check
+from verify.snapshot import Snapshot
+from verify.sshd import settings
+from verify.verdict import exactly, fail, not_proven
+
+DEPLOY = "Look for a drop-in in /etc/ssh/sshd_config.d that sorts before ours, then `invoke deploy`."
+PASSWORD_METHODS = {"password", "keyboard-interactive", "none", "hostbased"}
+MARKERS = {"ext-info-s", "kex-strict-s-v00@openssh.com"}
+"""Stand among the key exchanges and are none (RFC 8308; OpenSSH PROTOCOL section 1.10)."""
+
+
+def holds(live: Snapshot, wanted: Mapping[str, str]) -> None:
+    """Compare sshd's effective settings, for every kind of connection, with what is wanted."""
+    for connection, text in live["sshd"].items():
+        found = {key: " ".join(sorted(values)) for key, values in settings(text).items()}
+        wrong = {key: found.get(key) for key in wanted if found.get(key) != wanted[key]}
+        if wrong:
+            fail({"for": connection, **wrong}, {key: wanted[key] for key in wrong})
+
+
+@check(
+    fault="sshd-stopped", remedy="systemctl status ssh; `sshd -t`; a firewall or a route may be in the way."
+)
+def test_daemon_answers_on_every_address(
+    declared: Host, offers: dict[str, dict[str, Any] | str], evidence: dict[str, Any]
+) -> None:
+    silent = {address: seen for address, seen in offers.items() if isinstance(seen, str)}
+    if silent:
+        fail(silent, f"an SSH server on port {declared.ssh.port} of {', '.join(offers)}")
+    evidence["banner"] = {
+        address: seen["banner"] for address, seen in offers.items() if isinstance(seen, dict)
+    }
+
+
+@check(fault="sshd-drop-in-overridden", remedy=DEPLOY)
+def test_settings_are_the_declared(declared: Host, live: Snapshot) -> None:
+    ssh = declared.ssh
+    wanted = {
+        "port": str(ssh.port),
+        "maxauthtries": str(ssh.max_auth_tries),
+        "logingracetime": str(ssh.login_grace),
+        "clientaliveinterval": str(ssh.client_alive_interval),
+        "clientalivecountmax": str(ssh.client_alive_count),
+        "allowagentforwarding": "yes" if ssh.allow_agent_forwarding else "no",
+        "allowtcpforwarding": "yes" if ssh.allow_tcp_forwarding else "no",
+        "allowusers": " ".join(sorted(user.name for user in declared.users.accounts)),
+        "pubkeyauthentication": "yes",
+        "strictmodes": "yes",
+        "x11forwarding": "no",
+        "permittunnel": "no",
+        "gatewayports": "no",
+        "permituserenvironment": "no",
+    }
+    holds(live, wanted)
+
+
+@check(fault="sshd-password-on", remedy=DEPLOY)
+def test_password_login_is_off(live: Snapshot) -> None:
+    off = (
+        "passwordauthentication",
+        "kbdinteractiveauthentication",
+        "permitemptypasswords",
+        "hostbasedauthentication",
+    )
+    holds(live, dict.fromkeys(off, "no"))
+
+
+@check(
+    fault="sshd-password-on-until-restart",
+    needs=("ssh.password_login_is_off", "firewall.stranger_reaches_exactly_the_declared"),
+    remedy="The running sshd differs from its files: systemctl restart ssh.",
+)
+def test_password_is_refused_on_the_wire(
+    password_login: list[dict[str, Any]], evidence: dict[str, Any]
+) -> None:
+    evidence["answers"] = {login["user"]: login["password"] for login in password_login}
+    for login in password_login:
+        if taken := PASSWORD_METHODS & set(login["methods"]):
+            fail(f"{login['user']} may log in by {', '.join(sorted(taken))}", "publickey only")
+        if login["password"] not in ("not offered", "cut off"):
+            fail(
+                f"a random password for {login['user']} was {login['password']}",
+                "no password is even looked at",
+            )
+
+
+@check(fault="sshd-root-login-on", remedy=DEPLOY)
+def test_root_cannot_log_in(live: Snapshot, root_login: str) -> None:
+    holds(live, {"permitrootlogin": "no"})
+    if "Permission denied" not in root_login:
+        if root_login == "let in":
+            fail("the controller's key opened root's account", "root is refused")
+        not_proven(f"the try ended otherwise: {root_login}")
+
+
+@check(fault="sshd-weak-algorithm", remedy=DEPLOY)
+def test_only_modern_algorithms_are_offered(
+    declared: Host, offers: dict[str, dict[str, Any] | str], live: Snapshot
+) -> None:
+    modern = declared.release.openssh
+    for address, seen in offers.items():
+        if isinstance(seen, str):
+            not_proven(f"{address}: {seen}")
+        exactly(set(seen["kex"]) - MARKERS, modern.kex)
+        exactly(seen["cipher"], modern.ciphers)
+        exactly(seen["mac"], modern.macs)
+        exactly(seen["host_key"], modern.host_keys)
+
+
+@check(fault="sshd-not-reloaded", remedy="systemctl reload ssh: its files are newer than what it runs.")
+def test_daemon_runs_its_present_config(declared: Host, live: Snapshot) -> None:
+    unit = live.unit(declared.release.ssh_unit)
+    newest = unit.get("newest")
+    if declared.release.ssh_socket_activated and unit.get("ActiveState") != "active":
+        return  # the next connection starts it anew
+    if unit.get("ActiveState") != "active" or newest is None:
+        not_proven(f"{unit['Id']} is {unit.get('ActiveState', unit['LoadState'])}")
+    written, path = newest
+    if written > unit["changed"]:
+        fail(
+            f"{path} was written {written - unit['changed']:.0f} s after the last start or reload",
+            "a newer sshd",
+        )
