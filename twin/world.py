@@ -64,7 +64,14 @@ class World:
         inside = ["nsenter", f"--net={network.path_of(self.layout.twin, WORLD)}", "--"]
         self._daemon("dns").start([*inside, *self._dnsmasq()], self.cgroup, self.directory / "dns.pid")
         ready = self.directory / "ntp.ready"
-        ntp = [sys.executable, "-m", "twin.ntp", ",".join(NTP), str(self.directory / "ntp-offset"), str(ready)]
+        ntp = [
+            sys.executable,
+            "-m",
+            "twin.ntp",
+            ",".join(NTP),
+            str(self.directory / "ntp-offset"),
+            str(ready),
+        ]
         self._daemon("ntp").start([*inside, *ntp], self.cgroup, ready)
         self._relay("packages", None, [self._packages(proxy_port)])
         into = str(network.path_of(self.layout.twin, CONTROLLER))
