@@ -8,6 +8,7 @@ from inventories.model import (
     Host,
     Journal,
     Opening,
+    Secret,
     Ssh,
     Swap,
     Sysctl,
@@ -19,7 +20,13 @@ from inventories.model import (
 
 ALICE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9gH+6XagwkugRg3iE3Zi1ga4LrhyIwHAljkP1mg7v+ alice@lab.example"
 
-deploy = User(name="deploy", keys=(ControllerKey(),), sudo=True)
+# The value is generated for each twin, outside the clone.
+deploy = User(
+    name="deploy",
+    keys=(ControllerKey(),),
+    sudo=True,
+    console_password=Secret(name="console_password"),
+)
 alice = User(name="alice", keys=(ALICE,))
 time = Time(servers=("ntp1.lab.example", "ntp2.lab.example"))
 

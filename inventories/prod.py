@@ -11,6 +11,7 @@ from inventories.model import (
     Host,
     Journal,
     Opening,
+    Secret,
     Ssh,
     Swap,
     Sysctl,
@@ -26,7 +27,14 @@ OFFICE = "203.0.113.0/28"
 OFFICE6 = "2001:db8:203::/48"
 MONITOR = "203.0.113.40/32"
 
-deploy = User(name="deploy", keys=(ALICE, BOB), sudo=True)
+# When SSH is lost, the provider's console is the way in, and it asks for a password. SSH itself takes none.
+# `invoke secrets.generate console_password --env prod --length 20` makes one that can still be typed.
+deploy = User(
+    name="deploy",
+    keys=(ALICE, BOB),
+    sudo=True,
+    console_password=Secret(name="console_password"),
+)
 alice = User(name="alice", keys=(ALICE,), sudo=True)
 bob = User(name="bob", keys=(BOB,))
 

@@ -3,14 +3,21 @@
 One small server of each kind, so that a release meets both distributions before production does.
 """
 
-from inventories.model import Environment, Host, Swap, Updates, User, Users
+from inventories.model import Environment, Host, Secret, Swap, Updates, User, Users
 
 ALICE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9gH+6XagwkugRg3iE3Zi1ga4LrhyIwHAljkP1mg7v+ alice@example.com"
 BOB = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFJpaBUHRYAs83zc0hNe14hrrbhqLMFPQl2Xos6Lcn2e bob@example.com"
 
+# For the provider's console, when SSH is lost: `invoke secrets.generate console_password --env staging`.
+deploy = User(
+    name="deploy",
+    keys=(ALICE, BOB),
+    sudo=True,
+    console_password=Secret(name="console_password"),
+)
 users = Users(
     accounts=(
-        User(name="deploy", keys=(ALICE, BOB), sudo=True),
+        deploy,
         User(name="alice", keys=(ALICE,), sudo=True),
         User(name="bob", keys=(BOB,)),
     )
