@@ -240,7 +240,11 @@ class Engine:
                 return
 
     def _receive(self, child: Child) -> Event:
-        event = child.receive()
+        try:
+            event = child.receive()
+        except EngineDied:
+            self._asked = None
+            raise
         if isinstance(event, ResultEvent):
             self._asked = None
         self._on_event(event)

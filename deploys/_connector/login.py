@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from deploys._connector.route import Route
 HANDSHAKE_SECONDS = 15
 CHANNEL_SECONDS = 15
 KEEPALIVE_SECONDS = 5
+
+# paramiko logs tracebacks of what is raised as well; without a handler Python prints them to people.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ def _handshake(route: Route, port: int, stream: object) -> paramiko.Transport:
     known = key_types(pinned_keys(route, port))
     if known:
         options = transport.get_security_options()
-        options.key_types = [name for name in known if name in options.key_types] or options.key_types
+        possible = list(options.key_types)
+        options.key_types = sorted(
+            possible, key=lambda name: known.index(name) if name in known else len(known)
+        )
     try:
         transport.start_client(timeout=HANDSHAKE_SECONDS)
         check_host_key(route, port, transport.get_remote_server_key())

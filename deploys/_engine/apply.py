@@ -22,7 +22,7 @@ from deploys._connector.line import Line
 from deploys._engine.fleet import Fleet, at_once
 from deploys._engine.plan import Plan, Step
 
-HEARTBEAT_SECONDS = 5
+HEARTBEAT_SECONDS = 2
 
 
 class Unplanned(TrunklineError):

@@ -46,8 +46,9 @@ step = own_step
 
 
 def token() -> int:
-    """Return the fencing token that the present host gave us; 0 where no lock is held (plan, fake hosts)."""
-    return int(getattr(_host().connector, "fencing_token", 0))
+    """Return the fencing token that the present host gave us; 0 while planning and on fake hosts."""
+    host = _host()
+    return int(getattr(host.connector, "fencing_token", 0)) if host.state.is_executing else 0
 
 
 def all() -> dict[tuple[str, str], Report]:
