@@ -25,10 +25,10 @@ class Outcome:
         return self.code == 0
 
     @property
-    def last_line(self) -> str:
-        """The last line it said, which is mostly the reason."""
+    def gist(self) -> str:
+        """The last three lines it said, in one: the reason is mostly among them."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        return lines[-1] if lines else f"exit code {self.code}"
+        return "; ".join(lines[-3:])[-400:] if lines else f"exit code {self.code}"
 
 
 def run(argv: list[str], seconds: float = 30.0, whole: bool = False) -> Outcome:

@@ -139,4 +139,4 @@ def _reload(services: list[dict[str, Any]], pending: dict[str, Any] | None, told
     for argv in commands:
         outcome = units.reload(argv)
         what = " ".join(argv)
-        told.add(([f"ran {what}"], []) if outcome.ok else ([], [f"{what} failed: {outcome.last_line}"]))
+        told.add(([f"ran {what}"], []) if outcome.ok else ([], [f"{what} failed: {outcome.gist}"]))

@@ -85,7 +85,7 @@ def end_pending(load: bool = True) -> tuple[list[str], list[str]]:
     if load and record["load"]:
         outcome = run_load(record)
         if not outcome.ok:
-            problems.append(f"{record['service']} was returned but did not load: {outcome.last_line}")
+            problems.append(f"{record['service']} was returned but did not load: {outcome.gist}")
     finish([record["store"]])
     clear_staging()
     return [record["service"]], problems

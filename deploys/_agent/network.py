@@ -40,7 +40,7 @@ def give_back(before: State, patience: float) -> tuple[list[str], list[str]]:
             if outcome.ok:
                 restored.append(" ".join(argv[1:] if argv[0] == "ip" else argv))
             else:
-                problems.append(f"{' '.join(argv)}: {outcome.last_line}")
+                problems.append(f"{' '.join(argv)}: {outcome.gist}")
         if not problems or time.monotonic() > end:
             return restored, problems
         time.sleep(0.5)

@@ -159,7 +159,7 @@ def _return(bundle: Bundle, store: str, loading: bool, error: BaseException) -> 
     if loading and bundle.load:
         outcome = run_load(record)
         if not outcome.ok and isinstance(error, AgentError):
-            error.sentence += f"; the old files are back, but loading them failed too: {outcome.last_line}"
+            error.sentence += f"; the old files are back, but loading them failed too: {outcome.gist}"
     with contextlib.suppress(OSError):
         clear_staging()
     finish([store])
@@ -182,7 +182,7 @@ def _require(bundle: Bundle, step: str, outcome: Outcome) -> None:
         "loaded": f"{bundle.service} loaded its new files, but what it runs with is not what they say",
     }[step]
     raise AgentError(
-        f"{said}, everything is as it was: {bundle.masked(outcome.last_line)}",
+        f"{said}, everything is as it was: {bundle.masked(outcome.gist)}",
         service=bundle.service,
         error=step,
         output=bundle.masked(outcome.output),

@@ -96,7 +96,7 @@ def start(deadline: float, seconds: float) -> None:
         outcome = systemctl(*words)
         if not outcome.ok:
             raise AgentError(
-                f"the guard's timer could not be started ({outcome.last_line}): nothing may be changed yet"
+                f"the guard's timer could not be started ({outcome.gist}): nothing may be changed yet"
             )
 
 

@@ -29,9 +29,7 @@ def remember() -> bool:
         if outcome.ok:
             return "Status: active" in outcome.output
         time.sleep(0.5)
-    raise AgentError(
-        f"ufw cannot say whether it is active ({outcome.last_line}): a guard could not bring it back"
-    )
+    raise AgentError(f"ufw cannot say whether it is active ({outcome.gist}): a guard could not bring it back")
 
 
 def switch_off() -> Told:
@@ -59,4 +57,4 @@ def _installed() -> bool:
 
 
 def _told(what: str, outcome: Outcome) -> Told:
-    return ([what], []) if outcome.ok else ([], [f"{what} was not restored: {outcome.last_line}"])
+    return ([what], []) if outcome.ok else ([], [f"{what} was not restored: {outcome.gist}"])

@@ -28,7 +28,7 @@ def give_back(units: dict[str, dict[str, str]]) -> tuple[list[str], list[str]]:
             if outcome.ok:
                 restored.append(f"unit {name} {words[0]}")
             else:
-                problems.append(f"systemctl {words[0]} {name} failed: {outcome.last_line}")
+                problems.append(f"systemctl {words[0]} {name} failed: {outcome.gist}")
     return restored, problems
 
 
