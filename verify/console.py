@@ -1,4 +1,4 @@
-"""What a person reads while the checks run: a line for each that is not ok. In the place of pytest's reporter."""
+"""What a person reads while the checks run: a line for each that is not ok, in pytest's reporter's place."""
 
 from __future__ import annotations
 

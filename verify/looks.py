@@ -15,10 +15,10 @@ from verify.vantage import Unseen, Vantage
 from verify.verdict import NotProven
 
 WELL_KNOWN = (
-    21, 22, 23, 25, 53, 80, 110, 111, 113, 135, 139, 143, 389, 443, 445, 465, 514, 587, 631, 636, 873, 993, 995,
-    1433, 1521, 1883, 2049, 2222, 2375, 2376, 2379, 3000, 3128, 3142, 3306, 3389, 4369, 5000, 5038, 5060, 5061,
-    5432, 5672, 5900, 5984, 6379, 6443, 8000, 8008, 8080, 8086, 8088, 8089, 8443, 8888, 9000, 9090, 9092, 9100,
-    9200, 9418, 10000, 10050, 10250, 11211, 15672, 27017, 50000,
+    21, 22, 23, 25, 53, 80, 110, 111, 113, 135, 139, 143, 389, 443, 445, 465, 514, 587, 631, 636, 873, 993,
+    995, 1433, 1521, 1883, 2049, 2222, 2375, 2376, 2379, 3000, 3128, 3142, 3306, 3389, 4369, 5000, 5038, 5060,
+    5061, 5432, 5672, 5900, 5984, 6379, 6443, 8000, 8008, 8080, 8086, 8088, 8089, 8443, 8888, 9000, 9090,
+    9092, 9100, 9200, 9418, 10000, 10050, 10250, 11211, 15672, 27017, 50000,
 )  # fmt: skip
 """Ports whose services attackers look for first."""
 
@@ -77,7 +77,7 @@ def throw_away() -> str:
 
 
 def stranger_ports(observed: Observed, host: Host) -> dict[str, dict[int, str]]:
-    """Return the state of declared, listening and well-known TCP ports as a stranger sees them, by address."""
+    """Return the state of declared, listening and well-known TCP ports as a stranger sees them."""
     vantage = stranger(observed)
     snapshot = observed.snapshot(host)
     listening = {each["port"] for each in snapshot["listeners"] if each["protocol"] == "tcp"}

@@ -1,4 +1,4 @@
-"""Everything that is looked at in one run, each thing once: begun early and together, asked for when needed."""
+"""Everything that is looked at in one run, each thing once: begun early, asked for when needed."""
 
 from __future__ import annotations
 

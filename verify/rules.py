@@ -1,7 +1,7 @@
 """The kernel's packet rules, read from what iptables-save(8) prints, and what they do with a packet.
 
-The walk is three-valued: a condition that cannot be judged from the rule (a rate limit, a mark) may hold or not,
-so a packet has the set of all fates it may meet.
+The walk is three-valued: a condition that cannot be judged from the rule (a rate limit, a mark) may hold or
+not, so a packet has the set of all fates it may meet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Chain:
-    """A chain's rules, and what happens to a packet that none of them decides; None for a chain of one's own."""
+    """A chain's rules, and the fate of a packet that none of them decides; None for one's own."""
 
     policy: str | None
     rules: tuple[Rule, ...]

@@ -20,7 +20,7 @@ def settings(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def fingerprint(line: str) -> str:
-    """Return `type SHA256:...` of a public key's line, as ssh-keygen -l prints it; options are passed over."""
+    """Return `type SHA256:...` of a public key's line, as ssh-keygen -l prints it; options do not count."""
     words = line.split()
     for kind, body in pairwise(words):
         if kind.startswith(KEY_TYPES):

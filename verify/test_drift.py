@@ -19,8 +19,8 @@ CLOUD_INIT = (
 )  # fmt: skip
 """What cloud-init and the providers' images write by themselves; ours wins over each of them."""
 MADE_BY_PROGRAMS = (
-    "/etc/apt/apt.conf.d/01autoremove-kernels", "/etc/apt/apt.conf.d/00trustcdrom", "/etc/apt/apt.conf.d/70debconf",
-    "/etc/sysctl.d/99-sysctl.conf", "/etc/apt/apt.conf.d/01autoremove",
+    "/etc/apt/apt.conf.d/00trustcdrom", "/etc/apt/apt.conf.d/01autoremove", "/etc/sysctl.d/99-sysctl.conf",
+    "/etc/apt/apt.conf.d/01autoremove-kernels", "/etc/apt/apt.conf.d/70debconf",
 )  # fmt: skip
 TWIN = ("/etc/apt/apt.conf.d/00twin", "/etc/systemd/system/chrony.service.d/00twin.conf")
 """What the twin substitutes below the deploy; it prints these itself."""

@@ -8,6 +8,7 @@ from verify.snapshot import Snapshot
 from verify.verdict import fail, not_proven, same
 
 MEGABYTE = 1 << 20
+REAL = "A real server proves it: verify an environment that does not live in a twin."
 
 
 @check(fault="swap-file-gone", remedy="`invoke deploy` makes the file and its unit again.")

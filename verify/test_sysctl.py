@@ -8,10 +8,11 @@ from verify.snapshot import Snapshot
 from verify.verdict import fail, not_proven
 
 DEPLOY = "Look for a later file in /etc/sysctl.d or a program that sets it, then `invoke deploy`."
+REAL = "A real server proves it: verify an environment that does not live in a twin."
 
 
 def at_boot(files: str) -> dict[str, str]:
-    """Return what systemd-sysctl would set, from `systemd-analyze cat-config sysctl.d`: the last value wins."""
+    """Return what systemd-sysctl would set, from `systemd-analyze cat-config sysctl.d`: the last wins."""
     found: dict[str, str] = {}
     for line in files.splitlines():
         if line.startswith(("#", ";")) or "=" not in line:
@@ -47,4 +48,8 @@ def test_kernel_settings_hold(declared: Host, live: Snapshot, environment: Envir
     if wrong := _wrong(live, wanted, now=not environment.in_twin):
         fail(wrong, {key: wanted[key] for key in wrong})
     if environment.in_twin and wanted:
-        not_proven("shared kernel: the twin's hosts must not set these; the files are right", gates=False)
+        not_proven(
+            "shared kernel: the twin's hosts must not set these; the files are right",
+            gates=False,
+            remedy=REAL,
+        )

@@ -13,14 +13,14 @@ from typing import Any
 
 from verify.on_host.section import Request, modified, said, section, text
 
-PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,StateChangeTimestampMonotonic,NextElapseUSecRealtime"
+PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,MainPID,StateChangeTimestampMonotonic"
 FAIL2BAN = "/run/fail2ban/fail2ban.sock"
 END = b"<F2B_END_COMMAND>"
 
 
 @section("units")
 def units(request: Request) -> dict[str, dict[str, Any]]:
-    """Return the asked units: states, when the state last changed (Unix seconds), their newest config file."""
+    """Return the asked units: states, when they last changed (Unix seconds), the newest config file."""
     watched: dict[str, list[str]] = request["units"]
     since_boot = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
     found = {}
@@ -124,7 +124,7 @@ def _listed(value: Any) -> Any:
 
 @section("journal")
 def journal(request: Request) -> dict[str, Any]:
-    """Return journald's settings in order, what it said of its limits at its last start, and where it writes."""
+    """Return journald's settings in order, what it said of its limits since its start, where it writes."""
     usage = said(
         "journalctl", "--no-pager", "-q", "-o", "json", "-n", "8", "-b",
         "MESSAGE_ID=ec387f577b844b8fa948f33cad9a75e6", "_PID=" + said(

@@ -92,7 +92,7 @@ def drop_ins(request: Request) -> list[str]:
 
 @section("foreign_units")
 def foreign_units(request: Request) -> list[str]:
-    """Return unit files and drop-ins made on this host; links that only enable or alias a unit are left out."""
+    """Return unit files and drop-ins made on this host; links that enable or alias a unit are left out."""
     found = _unowned(UNITS)
     return [
         path

@@ -104,7 +104,11 @@ def disks(request: Request) -> list[dict[str, Any]]:
                 "mount": mount,
                 "megabytes": room.f_blocks * room.f_frsize >> 20,
                 "free_megabytes": room.f_bavail * room.f_frsize >> 20,
-                "used": round(100 * (room.f_blocks - room.f_bfree) / usable) if usable else 0,
-                "files_used": round(100 * (room.f_files - room.f_ffree) / room.f_files) if room.f_files else 0,
+                "used": _percent(room.f_blocks - room.f_bfree, usable),
+                "files_used": _percent(room.f_files - room.f_ffree, room.f_files),
             })  # fmt: skip
     return list(found.values())
+
+
+def _percent(part: int, whole: int) -> int:
+    return round(100 * part / whole) if whole else 0
