@@ -1,7 +1,7 @@
 """A real SSH server for tests: real sockets, keys and commands; only the host around it is this machine.
 
-Its commands have a /var/lib/trunkline and a /usr/local/lib/trunkline of their own (a private mount namespace), so
-the real agent works in there. `python tests/ssh_peer.py DIRECTORY` serves and prints its port.
+Its commands have a /var/lib/trunkline and a /usr/local/lib/trunkline of their own (a private mount namespace),
+so the real agent works in there. `python tests/ssh_peer.py DIRECTORY` serves and prints its port.
 """
 
 from __future__ import annotations

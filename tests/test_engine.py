@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -293,12 +294,26 @@ def stopped(engine: Engine, stop: Callable[[], None]) -> None:
             stop()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_lets_the_running_command_end_and_releases_the_lock(bench: Bench, number: int) -> None:
+def slow_deploy(bench: Bench, stop: Callable[[], None]) -> None:
     with bench.engine("slow") as engine:
         engine.plan()
-        with pytest.raises(Interrupted) as caught:
-            stopped(engine, lambda: os.kill(os.getpid(), number))
+        stopped(engine, stop)
+
+
+def signal_while_waiting() -> None:
+    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+
+def signal_at_once() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [signal_while_waiting, signal_at_once])
+def test_ctrl_c_lets_the_running_command_end_and_releases_the_lock(
+    bench: Bench, stop: Callable[[], None]
+) -> None:
+    with pytest.raises(Interrupted) as caught:
+        slow_deploy(bench, stop)
     assert caught.value.done == (("edge1", "slow: first"),)
     assert caught.value.not_done == (("edge1", "slow: second"),)
     with Here(environment, "lab") as after:
