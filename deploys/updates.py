@@ -43,7 +43,7 @@ def files(host: Host, environment: Environment) -> list[ManagedFile]:
     upgrades = upgrades_of(host, environment)
     paths = {
         "20auto-upgrades": "/etc/apt/apt.conf.d/20auto-upgrades",
-        "90trunkline-upgrades": "/etc/apt/apt.conf.d/90trunkline-upgrades",
+        "50unattended-upgrades": "/etc/apt/apt.conf.d/50unattended-upgrades",
         "zz-trunkline.conf": NEEDRESTART,
     }
     return [ManagedFile("updates", path, render("updates", name, upgrades)) for name, path in paths.items()]

@@ -88,7 +88,8 @@ def test_what_the_manifest_has_and_the_inventory_has_not_is_taken_away() -> None
     seen.files["/etc/old.conf"] = {"is": "file root root 0644 0", "content": None}
     served = serve(host, LAB, seen)
     assert served.commands["orphans: units"] == [
-        "systemctl disable --now old.service && systemctl mask old.service"
+        "systemctl disable --now old.service && "
+        "{ [ -f /etc/systemd/system/old.service ] || systemctl mask old.service; }"
     ]
     assert (
         "usermod --lock --expiredate 1 --shell /usr/sbin/nologin bob" in served.commands["orphans: accounts"]

@@ -8,6 +8,9 @@ from deploys._engine import report
 from deploys._ops import live
 from deploys._ops.operation import operation
 
+OURS = "/etc/systemd/system"
+"""Where an administrator's own units are; a unit there cannot be masked (systemctl(1))."""
+
 
 @operation
 def unit(unit: str, running: bool = True) -> Iterator[str]:
@@ -41,10 +44,10 @@ def act(*commands: str) -> Iterator[str]:
 
 @operation
 def removed(units: tuple[str, ...]) -> Iterator[str]:
-    """Stop and mask units that are no longer declared."""
+    """Stop and mask units that are no longer declared; one whose file is ours loses the file instead."""
     seen = live.system()["units"]
     absent = ("masked", "not-found", None)
     present = [unit for unit in units if seen.get(unit, {}).get("LoadState") not in absent]
     report.plan(None, "change" if present else "none", "\n".join(f"- {unit}" for unit in present))
     for unit in present:
-        yield f"systemctl disable --now {unit} && systemctl mask {unit}"
+        yield f"systemctl disable --now {unit} && {{ [ -f {OURS}/{unit} ] || systemctl mask {unit}; }}"
