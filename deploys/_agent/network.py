@@ -112,7 +112,7 @@ def _routes(family: str) -> list[str]:
             and "table local" not in text
         ):
             lines.append(text)
-    return lines
+    return sorted(lines)
 
 
 def _rules(family: str) -> list[str]:
@@ -121,7 +121,7 @@ def _rules(family: str) -> list[str]:
         number, _, rest = line.partition(":")
         if rest and "lookup 220" not in rest and "lookup local" not in rest:
             lines.append(f"priority {number.strip()} {' '.join(rest.split())}")
-    return lines
+    return sorted(lines)
 
 
 def _link_steps(before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> list[list[str]]:
@@ -163,8 +163,10 @@ def _route_steps(family: str, before: list[str], now: list[str], present: set[st
     extra = [route for route in now if route not in before and _added_by_hand(route)]
     missing = [route for route in before if route not in now and _device(route) in present | {""}]
     missing.sort(key=lambda route: " via " in route)
+    # In IPv6 a replace would take the same network of another link (fe80::/64) away.
+    verb = "replace" if family == "-4" else "append"
     return [["ip", family, "route", "del", *route.split()] for route in extra] + [
-        ["ip", family, "route", "replace", *route.split()] for route in missing
+        ["ip", family, "route", verb, *route.split()] for route in missing
     ]
 
 
