@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from control.errors import TrunklineError
 from inventories.model import Secret
 
 MASK = "***"
@@ -19,7 +20,7 @@ _values: dict[str, str] = {}
 _forms: tuple[str, ...] = ()
 
 
-class SecretMissingError(LookupError):
+class SecretMissingError(TrunklineError, LookupError):
     """An operation wants a secret that nobody handed over."""
 
 
@@ -37,7 +38,7 @@ def value(name: str | Secret) -> str:
     wanted = name.name if isinstance(name, Secret) else name
     if wanted not in _values:
         raise SecretMissingError(
-            f"the secret {wanted!r} has no value; set it with `invoke secrets.set {wanted}`"
+            f"The secret {wanted!r} has no value.", f"Set it with `invoke secrets.set {wanted}`."
         )
     return _values[wanted]
 
