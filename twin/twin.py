@@ -30,6 +30,7 @@ from twin.packages import require
 from twin.provider import SUBSTITUTIONS, Substitution
 from twin.proxy import Proxy
 from twin.result import Forward, HostStatus, Result, TwinStatus
+from twin.room import require_room
 from twin.snapshots import Snapshots
 from twin.supervisor import HostState
 from twin.world import World
@@ -175,6 +176,8 @@ class Twin:
         ):  # first time, another map, the machine was rebooted, or a command was killed
             self._sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
+        require_room(sum(not keeper.supervisor.alive() for keeper in self.keepers.values()), self.home)
         make_loop_nodes()
         source = archive()
         port = Proxy().take(self.name, source)
