@@ -11,6 +11,7 @@ from inventories.model import Environment, Host
 from verify.looks import LOOKS, stranger
 from verify.observed import Observed
 from verify.run import RUN
+from verify.seen_ports import Ports
 from verify.snapshot import Snapshot
 from verify.vantage import Vantage
 
@@ -66,7 +67,7 @@ def password_login(observed: Observed, declared: Host) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def stranger_ports(observed: Observed, declared: Host) -> dict[str, dict[int, str]]:
+def stranger_ports(observed: Observed, declared: Host) -> dict[str, Ports]:
     """TCP ports as a stranger sees them, by address."""
     return observed.get("stranger_ports", declared, LOOKS["stranger_ports"])
 

@@ -9,18 +9,10 @@ from typing import Any
 from inventories.model import Host
 from verify.connection import root_is_let_in
 from verify.observed import Observed
-from verify.probes.arguments import ranges
+from verify.seen_ports import Ports, stranger_sees
 from verify.snapshot import Snapshot
 from verify.vantage import Unseen, Vantage
 from verify.verdict import NotProven
-
-WELL_KNOWN = (
-    21, 22, 23, 25, 53, 80, 110, 111, 113, 135, 139, 143, 389, 443, 445, 465, 514, 587, 631, 636, 873, 993,
-    995, 1433, 1521, 1883, 2049, 2222, 2375, 2376, 2379, 3000, 3128, 3142, 3306, 3389, 4369, 5000, 5038, 5060,
-    5061, 5432, 5672, 5900, 5984, 6379, 6443, 8000, 8008, 8080, 8086, 8088, 8089, 8443, 8888, 9000, 9090,
-    9092, 9100, 9200, 9418, 10000, 10050, 10250, 11211, 15672, 27017, 50000,
-)  # fmt: skip
-"""Ports whose services attackers look for first."""
 
 
 def addresses(host: Host) -> tuple[str, ...]:
@@ -76,27 +68,10 @@ def throw_away() -> str:
     return f"203.0.113.{secrets.randbelow(120) + 130}"
 
 
-def stranger_ports(observed: Observed, host: Host) -> dict[str, dict[int, str]]:
-    """Return the state of declared, listening and well-known TCP ports as a stranger sees them."""
+def stranger_ports(observed: Observed, host: Host) -> dict[str, Ports]:
+    """Return what a stranger sees of each address."""
     vantage = stranger(observed)
-    snapshot = observed.snapshot(host)
-    listening = {each["port"] for each in snapshot["listeners"] if each["protocol"] == "tcp"}
-    declared = {port for o in host.openings(observed.environment) for port in (o.ports.first, o.ports.last)}
-    ports = ranges({*WELL_KNOWN, *listening, *declared})
-    found = {}
-    for address in addresses(host):
-        seen = vantage.probe("tcp", address, "--ports", ports, "--timeout", "0.7")
-        found[address] = {each["port"]: each["state"] for each in seen["ports"]}
-    return found
-
-
-def sweep(observed: Observed, host: Host) -> dict[str, dict[str, Any]]:
-    """Return what all 65,535 TCP ports show a stranger, by address, with the SSH port as the control."""
-    vantage = stranger(observed)
-    return {
-        address: vantage.probe("sweep", address, "--control", str(host.ssh.port), timeout=120)
-        for address in addresses(host)
-    }
+    return {address: stranger_sees(observed, host, vantage, address) for address in addresses(host)}
 
 
 def root_login(observed: Observed, host: Host) -> str:

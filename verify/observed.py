@@ -23,8 +23,11 @@ AT_ONCE = 12
 class Observed:
     """The looks of one run. Each is made at most once a host, in a thread of its own; errors are kept too."""
 
-    def __init__(self, environment: Environment, instance: str, vantages: dict[str, Vantage]) -> None:
+    def __init__(
+        self, environment: Environment, instance: str, vantages: dict[str, Vantage], *, thorough: bool = False
+    ) -> None:
         self.environment, self.instance, self.vantages = environment, instance, vantages
+        self.thorough = thorough
         self.directory = Path(tempfile.mkdtemp(prefix="trunkline-"))
         self.way = Way(environment, instance, self.directory)
         self.way.write()

@@ -46,7 +46,7 @@ class Run:
 
             vantages["stranger"] = Vantage("stranger", tuple(enter_argv(self.instance, "stranger")))
             enter(self.instance, "controller")
-        self.observed = Observed(self.environment, self.instance, vantages)
+        self.observed = Observed(self.environment, self.instance, vantages, thorough=self.disruptive)
         return self.observed
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from inventories.model import Environment, Forward, Host, Opening
 from verify.checks import check
-from verify.looks import addresses, sweep
-from verify.observed import Observed
 from verify.packet import Address, Packet
+from verify.probes.arguments import ports as ports_in
 from verify.probes.arguments import ranges
 from verify.regions import ports, sources
 from verify.rules import Table, canonical, fates, tables
+from verify.seen_ports import Ports, open_to_anybody
 from verify.snapshot import Snapshot
 from verify.verdict import exactly, fail, not_proven
 
@@ -194,47 +194,18 @@ def test_every_listener_is_declared(declared: Host, live: Snapshot, environment:
     remedy="Compare with `invoke openings`: a provider's firewall, a route, a stopped service is in the way.",
 )  # fmt: skip
 def test_stranger_reaches_exactly_the_declared(
-    declared: Host,
-    environment: Environment,
-    stranger_ports: dict[str, dict[int, str]],
-    evidence: dict[str, Any],
+    declared: Host, environment: Environment, stranger_ports: dict[str, Ports], evidence: dict[str, Any]
 ) -> None:
-    wrong = []
-    for address in addresses(declared):
-        seen = stranger_ports[address]
-        wanted = _open_to_anybody(declared, environment, address) & set(seen)
-        live_open = {port for port, state in seen.items() if state == "open"}
-        evidence[address] = {"open": ranges(live_open), "looked at": len(seen)}
-        wrong += [f"{address} port {port} is {seen[port]}" for port in sorted(live_open ^ wanted)]
+    wanted = open_to_anybody(declared, environment)
+    wrong, blind = [], []
+    for address, seen in stranger_ports.items():
+        evidence[address] = {"open": ranges(seen.open), "looked at": seen.looked_at, "control": seen.control}
+        wrong += [f"{address} port {port} is open" for port in sorted(seen.open - wanted)]
+        looked_at = set(ports_in(seen.looked_at))
+        wrong += [f"{address} port {port} is closed" for port in sorted(wanted & looked_at - seen.open)]
+        blind += [] if seen.control else [address]
     if wrong:
-        fail(
-            wrong,
-            f"open to anybody: {ranges(_open_to_anybody(declared, environment, addresses(declared)[0]))}",
-        )
-
-
-def _open_to_anybody(declared: Host, environment: Environment, address: str) -> set[int]:
-    openings = (o for o in declared.openings(environment) if o.protocol == "tcp" and not o.sources)
-    return {port for o in openings for port in range(o.ports.first, o.ports.last + 1)}
-
-
-@check(
-    fault="listener-out-of-sight",
-    needs=("firewall.kernel_admits_exactly_the_declared", "firewall.no_other_table_decides",
-           "firewall.stranger_reaches_exactly_the_declared"),
-    remedy="Find what answers there: no socket of this host does, and its rules admit it.",
-    disruptive=True,
-)  # fmt: skip
-def test_no_other_port_of_all_answers_a_stranger(
-    declared: Host, environment: Environment, observed: Observed, evidence: dict[str, Any]
-) -> None:
-    wrong = []
-    for address, seen in observed.get("sweep", declared, sweep).items():
-        if seen["control"] != "seen":
-            not_proven(
-                f"the control, port {declared.ssh.port} of {address}, stayed silent: the probe cannot see"
-            )
-        wanted = _open_to_anybody(declared, environment, address)
-        evidence[address] = {key: seen[key] for key in ("open", "filtered", "method", "seconds")}
-        wrong += [f"{address} port {port}" for port in sorted(set(seen["open"]) - wanted)]
-    exactly(wrong, [], of="other open port")
+        fail(wrong, f"open to anybody: {ranges(wanted) or 'none'}")
+    if blind:
+        gates = declared.firewall.answer_ping or bool(wanted)
+        not_proven(f"nothing of {', '.join(blind)} answers a stranger, not even what should", gates=gates)
