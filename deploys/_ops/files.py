@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
+from functools import cache
 from typing import Any
 
 from pyinfra.api.command import FileUploadCommand, FunctionCommand, StringCommand
@@ -115,7 +116,13 @@ def applied(service: str, files: Sequence[ManagedFile], checks: Checks) -> Itera
 
 def agent(*words: str) -> str:
     """Return the command line of the host's agent."""
-    return " ".join(("python3", "-I", _agent.build()[1], *words))
+    return " ".join(("python3", "-I", agent_path(), *words))
+
+
+@cache
+def agent_path() -> str:
+    """Return where the agent of this release is on a host."""
+    return _agent.build()[1]
 
 
 @operation

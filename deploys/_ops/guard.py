@@ -13,10 +13,9 @@ from pyinfra.api.command import FunctionCommand, StringCommand
 from pyinfra.api.exceptions import ConnectError
 
 from control.errors import TrunklineError
-from deploys import _agent
 from deploys._engine import report
 from deploys._ops import live
-from deploys._ops.files import agent, differing
+from deploys._ops.files import agent, agent_path, differing
 from deploys._ops.managed import ManagedFile
 from deploys._ops.operation import operation
 from deploys._ops.script import command
@@ -65,7 +64,7 @@ def arm(guarded: Sequence[Guarded], files: Sequence[ManagedFile], sysctls: dict[
 def confirm() -> Iterator[Any]:
     """Log in anew and confirm over the new connection; always used with `_if`."""
     yield FunctionCommand(login_proven, (), {})
-    yield command("guard_confirm", _agent.build()[1])
+    yield command("guard_confirm", agent_path())
 
 
 def login_proven() -> bool:
