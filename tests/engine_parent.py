@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 
-from test_engine import Here
+from engine_bench import Here
 
 from control.engine import StepEvent
 from inventories.lab import environment

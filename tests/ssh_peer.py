@@ -1,6 +1,6 @@
 """A real SSH server for tests: real sockets, keys and commands; only the host around it is this machine.
 
-Its commands have a /var/lib/trunkline and a /usr/local/lib/trunkline of their own (a private mount namespace),
+Its commands have a /var/lib/trunkline and a /usr/local/lib/trunkline of their own (a mount namespace),
 so the real agent works in there. `python tests/ssh_peer.py DIRECTORY` serves and prints its port.
 """
 

@@ -19,6 +19,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "inventories": ("inventories.model",),
     "deploys/_agent": ("deploys._agent",),
     "deploys": ("deploys", *GROUND),
+    # Where pyinfra itself starts us, nobody else has opened the secrets or entered the twin.
+    "deploys/_connector/plain.py": ("deploys", "control", "twin", *GROUND),
     "verify/probes": ("verify.probes",),
     "verify": ("verify", "twin", *GROUND),
     "twin": ("twin", *GROUND),

@@ -1,86 +1,15 @@
-"""The engine from its parent's side: a real child, real SSH servers, the real agent."""
+"""Plan and apply from the parent's side: a real child, real SSH servers, the real agent."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
-from ssh_peer import Peer, peer
+from engine_bench import HOSTS, Bench, Here, bench, look, servers
 
-from control.engine import (
-    ApplyFailed,
-    Engine,
-    EngineDied,
-    Event,
-    Heartbeat,
-    HostEvent,
-    Interrupted,
-    Step,
-    StepEvent,
-)
+from control.engine import ApplyFailed, Heartbeat, HostEvent, ResultEvent, Step, StepEvent
 from control.errors import TrunklineError
 from inventories.lab import environment
 
-HOSTS = ("edge1", "edge2")
-
-
-class Here(Engine):
-    """An engine whose child stays in this machine's own network, where the test's servers are."""
-
-    def _prefix(self) -> list[str]:
-        return []
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Peer]]:
-    with peer(tmp_path_factory.mktemp("edge1")) as one, peer(tmp_path_factory.mktemp("edge2")) as two:
-        yield {"edge1": one, "edge2": two}
-
-
-class Bench:
-    """Opens engines on the test's servers and collects what they tell."""
-
-    def __init__(self, servers: dict[str, Peer]) -> None:
-        self.servers = servers
-        self.events: list[Event] = []
-
-    @contextmanager
-    def engine(self, deploy: str, *hosts: str, locked: bool = True) -> Iterator[Engine]:
-        with Here(environment, "lab", self.events.append) as engine:
-            names = hosts or ("edge1",)
-            ways = {name: self.servers[name].ssh() for name in names}
-            secrets = {"word": "correct horse battery"}
-            states = engine.open(names, secrets, ssh=ways, deploy=f"engine_site:{deploy}")
-            assert [state.state for state in states] == ["connected"] * len(names)
-            for name in names:
-                assert engine.command(name, "rm -rf /var/lib/trunkline/*").returncode == 0
-            if locked:
-                engine.lock("a test", "me", lease=20)
-            yield engine
-
-    def statuses(self) -> list[tuple[str, str, str]]:
-        steps = [event for event in self.events if isinstance(event, StepEvent) and event.phase == "apply"]
-        return [(event.host, event.step, event.status) for event in steps]
-
-
-@pytest.fixture
-def bench(servers: dict[str, Peer], monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    for server in servers.values():
-        server.admit("root")
-    return Bench(servers)
-
-
-def look(engine: Engine, script: str, host: str = "edge1") -> str:
-    return engine.command(host, f"cd /var/lib/trunkline; {script}").stdout
+__all__ = ["bench", "servers"]
 
 
 def test_a_plan_lists_every_step_with_its_kind_and_diff_and_changes_nothing(bench: Bench) -> None:
@@ -207,32 +136,6 @@ def test_a_plan_is_applied_once(bench: Bench) -> None:
             list(engine.apply(["edge1"]))
 
 
-def test_losing_the_lock_in_mid_apply_stops_it(bench: Bench) -> None:
-    with bench.engine("files") as engine:
-        engine.plan()
-        engine.command("edge1", "echo 999 > /var/lib/trunkline/token")
-        with pytest.raises(ApplyFailed, match="taken over by another deploy"):
-            list(engine.apply(["edge1"]))
-        assert look(engine, "ls first") == ""
-
-
-def test_a_second_engine_is_told_who_holds_the_lock_and_what_for(bench: Bench) -> None:
-    with bench.engine("files") as first:
-        assert first.agent("edge1", ["lock", "show"]).returncode == 0
-        with Here(environment, "lab") as second:
-            second.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
-            with pytest.raises(TrunklineError, match="edge1 is locked by me for a test since"):
-                second.lock("another", "you")
-
-
-def test_a_lock_that_one_host_refuses_is_held_on_no_host(bench: Bench) -> None:
-    with bench.engine("files", *HOSTS, locked=False) as engine:
-        engine.agent("edge2", ["lock", "acquire", "--holder", "x", "--purpose", "y", "--lease", "60"])
-        with pytest.raises(TrunklineError, match="edge2 is locked by x"):
-            engine.lock("a test", "me")
-        assert engine.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
-
-
 def test_no_secret_leaves_the_child(bench: Bench) -> None:
     with bench.engine("secret") as engine:
         engine.plan()
@@ -288,76 +191,31 @@ def test_a_guard_that_is_not_armed_needs_no_confirmation(bench: Bench) -> None:
         assert (answer.host, answer.armed, answer.ok) == ("edge1", False, True)
 
 
-def stopped(engine: Engine, stop: Callable[[], None]) -> None:
-    for event in engine.apply(["edge1"]):
-        if isinstance(event, StepEvent) and event.status == "started":
-            stop()
-
-
-def slow_deploy(bench: Bench, stop: Callable[[], None]) -> None:
-    with bench.engine("slow") as engine:
+def test_a_failed_step_on_one_of_two_hosts_is_a_failure_of_the_whole(bench: Bench) -> None:
+    """pyinfra itself ends with exit code 0 here, with --no-wait."""
+    with bench.engine("failing_on_edge1", *HOSTS) as engine:
         engine.plan()
-        stopped(engine, stop)
+        with pytest.raises(ApplyFailed):
+            list(engine.apply(HOSTS))
+    assert [event.ok for event in bench.events if isinstance(event, ResultEvent) and event.do == "apply"] == [
+        False
+    ]
 
 
-def signal_while_waiting() -> None:
-    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
-
-
-def signal_at_once() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.parametrize("stop", [signal_while_waiting, signal_at_once])
-def test_ctrl_c_lets_the_running_command_end_and_releases_the_lock(
-    bench: Bench, stop: Callable[[], None]
-) -> None:
-    with pytest.raises(Interrupted) as caught:
-        slow_deploy(bench, stop)
-    assert caught.value.done == (("edge1", "slow: first"),)
-    assert caught.value.not_done == (("edge1", "slow: second"),)
-    with Here(environment, "lab") as after:
-        after.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
-        assert look(after, "ls ended never") == "ended\n"
-        assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
-
-
-def test_a_signal_to_the_child_itself_ends_in_the_same_way(bench: Bench) -> None:
-    with bench.engine("slow") as engine:
+def test_drift_is_said_by_a_plan(bench: Bench) -> None:
+    """pyinfra itself ends with exit code 0 here, with --dry."""
+    with bench.engine("files") as engine:
         engine.plan()
-        assert engine._child is not None
-        pid = engine._child.pid
-        with pytest.raises(ApplyFailed, match="Stopped on request"):
-            stopped(engine, lambda: os.kill(pid, signal.SIGTERM))
-    with Here(environment, "lab") as after:
-        after.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
-        assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
+        list(engine.apply(["edge1"]))
+        engine.command("edge1", "echo drift > /var/lib/trunkline/second")
+        assert [step.step for step in engine.plan() if step.changes] == ["files: second", "files: restart"]
 
 
-def test_a_child_that_dies_is_a_clear_error(bench: Bench) -> None:
-    with bench.engine("slow") as engine:
-        engine.plan()
-        assert engine._child is not None
-        pid = engine._child.pid
-        with pytest.raises(EngineDied, match=r"ended without an answer \(killed by signal 9\)"):
-            stopped(engine, lambda: os.kill(pid, signal.SIGKILL))
-
-
-def test_when_the_parent_is_killed_the_child_ends_its_command_and_frees_the_lock(
-    bench: Bench, tmp_path: Path
-) -> None:
-    script = Path(__file__).parent / "engine_parent.py"
-    ways = bench.servers["edge1"].ssh()
-    parent = subprocess.Popen([sys.executable, script, repr(ways)], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == "started\n"
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    with Here(environment, "lab") as after:
-        after.open(["edge1"], ssh={"edge1": ways})
-        until = time.monotonic() + 15
-        while "null" not in after.agent("edge1", ["lock", "show"]).stdout:
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        assert look(after, "ls ended never") == "ended\n"
+def test_all_hosts_failing_is_a_failure_that_names_each(bench: Bench) -> None:
+    """pyinfra itself prints nothing here, with --json, and ends with exit code 0."""
+    ways = {name: bench.servers[name].ssh(known_hosts=[]) for name in HOSTS}
+    with Here(environment, "lab", bench.events.append) as engine:
+        assert [state.state for state in engine.open(ssh=ways)] == ["failed", "failed"]
+        with pytest.raises(TrunklineError, match="None of the hosts is connected"):
+            engine.plan()
+    assert [event.ok for event in bench.events if isinstance(event, ResultEvent)][:2] == [False, False]

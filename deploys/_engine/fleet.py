@@ -68,6 +68,8 @@ class Fleet:
 
     def chosen(self, names: Iterable[str] | None) -> list[str]:
         """Return the named hosts, or all connected ones; raises TrunklineError for a name not connected."""
+        if not self.lines:
+            raise TrunklineError("None of the hosts is connected.", "Their own errors say why.")
         if names is None:
             return [host.name for host in self.environment.hosts if host.name in self.lines]
         wanted = list(names)

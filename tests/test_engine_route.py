@@ -1,0 +1,95 @@
+"""How a host is reached: from the model, and from the user's own ssh_config where hosts are real."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from control import places
+from deploys._connector.route import Route, route_to
+from inventories.lab import environment as lab
+from inventories.model import Environment, Ssh
+
+REAL = lab.model_copy(update={"name": "real", "domain": "real.example", "in_twin": False})
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    return tmp_path
+
+
+def route(environment: Environment, config: str = "", home: Path | None = None) -> Route:
+    if home is not None:
+        (home / ".ssh/config").write_text(config)
+    return route_to(environment, environment.host("edge1"), "lab")
+
+
+def test_a_twin_is_reached_with_its_own_key_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = route(lab, "Host *\n  User somebody\n  IdentityFile ~/.ssh/other\n  ProxyJump elsewhere\n", home)
+    assert found.keys == (places.controller_key_of("lab"),)
+    assert found.known_hosts == (places.state_of("lab") / "known_hosts",)
+    assert (found.agent, found.jumps, found.users) == (False, (), ("deploy", "root"))
+
+
+def test_the_models_port_comes_first_then_22_then_the_last_releases(home: Path) -> None:
+    host = lab.host("edge1").model_copy(update={"ssh": Ssh(port=2222)})
+    assert route_to(lab, host, "lab", [2200, 22]).ports == (2222, 22, 2200)
+
+
+def test_a_real_host_is_reached_with_ones_own_keys_and_agent(home: Path) -> None:
+    found = route(REAL)
+    assert found.keys == tuple(home / f".ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa"))
+    assert found.agent
+    assert found.known_hosts[0].name == "real.known_hosts"
+    assert found.address == str(IPv4Interface(lab.host("edge1").address).ip)
+
+
+def test_ssh_config_gives_user_port_key_and_address(home: Path) -> None:
+    config = """
+Host edge1.real.example
+  HostName 203.0.113.7
+  User carol
+  Port 2022
+  IdentityFile ~/.ssh/work
+  IdentitiesOnly yes
+"""
+    found = route(REAL, config, home)
+    assert found.address == "203.0.113.7"
+    assert found.users == ("carol", "deploy", "root")
+    assert found.ports == (2022, 22)
+    assert found.keys == (home / ".ssh/work",)
+    assert not found.agent
+
+
+def test_ssh_config_is_also_found_by_the_address(home: Path) -> None:
+    assert route(REAL, "Host 198.51.100.*\n  User dave\n", home).users[0] == "dave"
+
+
+def test_a_chain_of_jump_hosts_is_followed_with_what_ssh_config_says_of_each(home: Path) -> None:
+    config = """
+Host edge1.real.example
+  ProxyJump bastion,carol@inner:2200
+Host bastion
+  HostName 203.0.113.9
+  User alice
+  IdentityFile ~/.ssh/bastion
+"""
+    first, second = route(REAL, config, home).jumps
+    assert (first.address, first.users, first.ports) == ("203.0.113.9", ("alice",), (22,))
+    assert first.keys[0] == home / ".ssh/bastion"
+    assert first.known_hosts[0] == home / ".ssh/known_hosts"
+    assert (second.address, second.users, second.ports) == ("inner", ("carol",), (2200,))
+
+
+def test_a_proxy_command_is_taken_from_ssh_config(home: Path) -> None:
+    config = "Host edge1.real.example\n  ProxyCommand nc -X connect %h %p\n"
+    assert route(REAL, config, home).proxy_command == "nc -X connect edge1.real.example 22"
+
+
+def test_proxy_jump_none_means_none(home: Path) -> None:
+    config = "Host edge1.real.example\n  ProxyJump none\n  User eve\n"
+    assert route(REAL, config, home).jumps == ()

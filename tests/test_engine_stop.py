@@ -1,0 +1,122 @@
+"""What ends a deploy before its end: Ctrl-C, signals, a killed parent or child, a lost lock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from engine_bench import HOSTS, Bench, Here, bench, look, servers
+
+from control.engine import ApplyFailed, Engine, EngineDied, Interrupted, StepEvent
+from control.errors import TrunklineError
+from inventories.lab import environment
+
+__all__ = ["bench", "servers"]
+
+
+def test_losing_the_lock_in_mid_apply_stops_it(bench: Bench) -> None:
+    with bench.engine("files") as engine:
+        engine.plan()
+        engine.command("edge1", "echo 999 > /var/lib/trunkline/token")
+        with pytest.raises(ApplyFailed, match="taken over by another deploy"):
+            list(engine.apply(["edge1"]))
+        assert look(engine, "ls first") == ""
+
+
+def test_a_second_engine_is_told_who_holds_the_lock_and_what_for(bench: Bench) -> None:
+    with bench.engine("files") as first:
+        assert first.agent("edge1", ["lock", "show"]).returncode == 0
+        with Here(environment, "lab") as second:
+            second.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
+            with pytest.raises(TrunklineError, match="edge1 is locked by me for a test since"):
+                second.lock("another", "you")
+
+
+def test_a_lock_that_one_host_refuses_is_held_on_no_host(bench: Bench) -> None:
+    with bench.engine("files", *HOSTS, locked=False) as engine:
+        engine.agent("edge2", ["lock", "acquire", "--holder", "x", "--purpose", "y", "--lease", "60"])
+        with pytest.raises(TrunklineError, match="edge2 is locked by x"):
+            engine.lock("a test", "me")
+        assert engine.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
+
+
+def stopped(engine: Engine, stop: Callable[[], None]) -> None:
+    for event in engine.apply(["edge1"]):
+        if isinstance(event, StepEvent) and event.status == "started":
+            stop()
+
+
+def slow_deploy(bench: Bench, stop: Callable[[], None]) -> None:
+    with bench.engine("slow") as engine:
+        engine.plan()
+        stopped(engine, stop)
+
+
+def signal_while_waiting() -> None:
+    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+
+def signal_at_once() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [signal_while_waiting, signal_at_once])
+def test_ctrl_c_lets_the_running_command_end_and_releases_the_lock(
+    bench: Bench, stop: Callable[[], None]
+) -> None:
+    with pytest.raises(Interrupted) as caught:
+        slow_deploy(bench, stop)
+    assert caught.value.done == (("edge1", "slow: first"),)
+    assert caught.value.not_done == (("edge1", "slow: second"),)
+    with Here(environment, "lab") as after:
+        after.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
+        assert look(after, "ls ended never") == "ended\n"
+        assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
+
+
+def test_a_signal_to_the_child_itself_ends_in_the_same_way(bench: Bench) -> None:
+    with bench.engine("slow") as engine:
+        engine.plan()
+        assert engine._child is not None
+        pid = engine._child.pid
+        with pytest.raises(ApplyFailed, match="Stopped on request"):
+            stopped(engine, lambda: os.kill(pid, signal.SIGTERM))
+    with Here(environment, "lab") as after:
+        after.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
+        assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
+
+
+def test_a_child_that_dies_is_a_clear_error(bench: Bench) -> None:
+    with bench.engine("slow") as engine:
+        engine.plan()
+        assert engine._child is not None
+        pid = engine._child.pid
+        with pytest.raises(EngineDied, match=r"ended without an answer \(killed by signal 9\)"):
+            stopped(engine, lambda: os.kill(pid, signal.SIGKILL))
+
+
+def test_when_the_parent_is_killed_the_child_ends_its_command_and_frees_the_lock(
+    bench: Bench, tmp_path: Path
+) -> None:
+    script = Path(__file__).parent / "engine_parent.py"
+    ways = bench.servers["edge1"].ssh()
+    parent = subprocess.Popen([sys.executable, script, repr(ways)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "started\n"
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    with Here(environment, "lab") as after:
+        after.open(["edge1"], ssh={"edge1": ways})
+        until = time.monotonic() + 15
+        while "null" not in after.agent("edge1", ["lock", "show"]).stdout:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert look(after, "ls ended never") == "ended\n"
