@@ -41,11 +41,11 @@ def render(
 
 
 @command()
-def lint(c: Context, env: str = "lab", json: bool = False, debug: bool = False) -> None:
+def lint(c: Context, env: str = "lab", json: bool = False, debug: bool = False) -> int:
     """Say everything that is wrong with an inventory, before any host is contacted."""
     from control.lint import lint as linting
 
-    linting(env, Console(as_json=json))
+    return linting(env, Console(as_json=json))
 
 
 @command()
@@ -58,14 +58,9 @@ def openings(c: Context, env: str = "lab", limit: str = "", json: bool = False, 
 
 @command()
 def plan(
-    c: Context,
-    env: str = "lab",
-    limit: str = "",
-    twin: str = "",
-    adopt: bool = False,
-    json: bool = False,
+    c: Context, env: str = "lab", limit: str = "", twin: str = "", adopt: bool = False, json: bool = False,
     debug: bool = False,
-) -> int:
+) -> int:  # fmt: skip
     """Show what a deploy would change, with diffs; exit code 0 nothing, 2 changes, 1 error."""
     from control.plan import plan as planning
 
@@ -74,15 +69,9 @@ def plan(
 
 @command()
 def deploy(
-    c: Context,
-    env: str = "lab",
-    limit: str = "",
-    twin: str = "",
-    wait: str = "0",
-    adopt: bool = False,
-    json: bool = False,
-    debug: bool = False,
-) -> int:
+    c: Context, env: str = "lab", limit: str = "", twin: str = "", wait: str = "0", adopt: bool = False,
+    json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
     """Bring an environment to what its inventory declares, and prove it; boots its twin first.
 
     Exit code 0: all holds. 3: applied, but checks fail that failed before as well. 1: anything else.
@@ -103,16 +92,9 @@ def deploy(
     keyword="Only the checks whose name matches, as pytest's -k.",
 )
 def verify(
-    c: Context,
-    env: str = "lab",
-    limit: str = "",
-    twin: str = "",
-    keyword: str = "",
-    strict: bool = False,
-    disruptive: bool = False,
-    json: bool = False,
-    debug: bool = False,
-) -> int:
+    c: Context, env: str = "lab", limit: str = "", twin: str = "", keyword: str = "", strict: bool = False,
+    disruptive: bool = False, json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
     """Run every check from every vantage point: what must be open, closed, loaded and true."""
     from control import verification
 
@@ -127,15 +109,9 @@ def verify(
     expect="Fingerprints (SHA256:...) known from elsewhere, separated by commas: pinned without asking.",
 )
 def trust(
-    c: Context,
-    env: str = "lab",
-    limit: str = "",
-    twin: str = "",
-    replace: str = "",
-    expect: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> int:
+    c: Context, env: str = "lab", limit: str = "", twin: str = "", replace: str = "", expect: str = "",
+    json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
     """Fetch the hosts' SSH keys, show their fingerprints, ask, and pin them: strict ever after."""
     from control.trust import trust as trusting
 
@@ -150,6 +126,16 @@ def status(
     from control.status import status as asking
 
     asking(target(env, limit, twin), Console(as_json=json, debug=debug))
+
+
+@command(keep="Leave the twin up to look at; otherwise nothing of it stays.")
+def rehearse(
+    c: Context, env: str, twin: str = "", keep: bool = False, json: bool = False, debug: bool = False
+) -> int:
+    """Try an environment on this machine before its servers: as a twin with secrets of its own."""
+    from control.rehearse import rehearse as rehearsing
+
+    return rehearsing(env, twin, Console(as_json=json, debug=debug), keep=keep)
 
 
 @command(
@@ -285,7 +271,7 @@ def secrets_identity(c: Context, debug: bool = False) -> None:
     identity(Console())
 
 
-namespace = Collection(show, render, lint, openings, plan, deploy, verify, trust, status, prove)
+namespace = Collection(show, render, lint, openings, plan, deploy, verify, trust, status, rehearse, prove)
 namespace.add_task(commands, default=True)
 namespace.add_collection(
     Collection("twin", twin_up, twin_down, twin_status, twin_shell, twin_snapshot, twin_restore, twin_reboot)

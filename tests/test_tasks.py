@@ -103,6 +103,13 @@ def test_json_gives_one_event_a_line_and_nothing_else(words: tuple[str, ...]) ->
     assert all(isinstance(each["event"], str) for each in events)
 
 
+def test_lint_names_every_problem_of_an_example_and_fails() -> None:
+    ran = run("lint", "--env", "prod")
+    assert ran.returncode == 1
+    assert "RFC 5737" in ran.stdout
+    assert ran.stdout.splitlines()[-1].startswith("inventories/prod.py is refused: ")
+
+
 def test_an_error_is_an_event_too_for_a_program() -> None:
     ran = run("show", "--env", "nosuch", "--json")
     (event,) = [json.loads(line) for line in ran.stdout.splitlines()]

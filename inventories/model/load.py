@@ -11,6 +11,7 @@ from typing import Any
 from inventories.model.environment import Environment
 from inventories.model.fault import Broken, Reading, problem_of, reading
 from inventories.model.problem import ModelError, Problem
+from inventories.model.rehearsal import is_rehearsed, rehearsed
 
 INVENTORIES = Path(__file__).resolve().parent.parent
 
@@ -29,13 +30,18 @@ def load(name: str) -> Environment:
         raise LookupError(f"no environment {name!r}; there are: {', '.join(environment_names())}")
     module = f"inventories.{name}"
     try:
-        environment = checked(lambda: getattr(importlib.import_module(module), "environment", None))
+        environment = checked(lambda: _declared(name, module))
     except BaseException:
         sys.modules.pop(module, None)
         raise
     if environment.name != name:
         raise ModelError([_misnamed(name, environment)])
     return environment
+
+
+def _declared(name: str, module: str) -> Any:
+    found = getattr(importlib.import_module(module), "environment", None)
+    return rehearsed(found) if is_rehearsed(name) and isinstance(found, Environment) else found
 
 
 def checked(declare: Callable[[], Any]) -> Environment:
