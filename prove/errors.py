@@ -17,7 +17,7 @@ def judged(ended: Ended, *words: str) -> Evidence:
     require(ended.code not in (0, 2, 3), f"it ended with {ended.code} as if all were well: {ended.tail}")
     require("Traceback" not in ended.output, f"a traceback reached the user: {ended.tail}")
     require("defect of Trunkline" not in ended.output, f"it was not expected by anyone: {ended.tail}")
-    said = re.search(r"^error: (.+)\n((?:  .+\n?)*)", ended.stderr, re.MULTILINE)
+    said = re.search(r"^error: (.+)\n(?:error: .+\n)*((?:  .+\n?)*)", ended.stderr, re.MULTILINE)
     require(said, f"no sentence says what went wrong: {ended.tail}")
     assert said
     require(said.group(2).strip(), f"the sentence has no remedy: {said.group(1)}")

@@ -8,6 +8,9 @@ SSHD = "/etc/ssh/sshd_config.d/00-by-hand.conf"
 RELOAD = "systemctl reload ssh"
 
 
+PASSWORDS = "PasswordAuthentication yes\nAuthenticationMethods any"
+
+
 def _sshd(setting: str) -> str:
     return f"echo '{setting}' > {SSHD} && {RELOAD}"
 
@@ -22,9 +25,8 @@ SSH = (
     Fault(
         "controller-shut-out",
         "reach.controller_is_let_in",
-        "AllowUsers without the deploy user is found as the controller shut out",
-        _sshd("AllowUsers nobody"),
-        also=("ssh.settings_are_the_declared",),
+        "DenyUsers with the deploy user is found as the controller shut out",
+        _sshd("DenyUsers deploy"),
     ),
     Fault(
         "sshd-drop-in-overridden",
@@ -42,7 +44,7 @@ SSH = (
         "sshd-password-on-until-restart",
         "ssh.password_is_refused_on_the_wire",
         "a running sshd that still takes passwords is found although its files say no",
-        f"{_sshd('PasswordAuthentication yes')} && rm {SSHD}",
+        f"{_sshd(PASSWORDS)} && rm {SSHD}",
     ),
     Fault(
         "sshd-root-login-on",

@@ -106,7 +106,10 @@ def _reboot(stage: Stage) -> None:
     stage.twin.reboot(HOST)
 
 
-ALLOW_NOBODY = f"echo 'AllowUsers nobody' > {DROP_IN}; systemctl reload ssh"
+ALLOW_NOBODY = (
+    "sed -i 's/^AllowUsers .*/AllowUsers nobody/' /etc/ssh/sshd_config.d/10-trunkline.conf;"
+    " systemctl reload ssh"
+)
 LOCKOUTS = (
     Lockout(
         "ufw-denies-the-controller",

@@ -31,7 +31,7 @@ def run(rows: Sequence[str] = (), *, list_only: bool = False, again: bool = Fals
     is named itself. Raises TrunklineError for a name that is no row.
     """
     chosen = choose(rows)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     now = ledger.subject()
     if list_only:
         console.print(summary.table((row, ledger.read(row.table).get(row.name)) for row in chosen))
