@@ -115,7 +115,7 @@ FIREWALL = (
         "drop-before-ufw",
         "firewall.kernel_admits_exactly_the_declared",
         "a DROP by hand for IPv6 alone is found",
-        "ip6tables -I INPUT 1 -p tcp --dport 22 -s 2001:db8:ffff::/64 -j DROP",
+        "ip6tables -I INPUT 1 -p tcp --dport 22 -s 2001:db8:203::/64 -j DROP",
         host="edge2",
     ),
     Fault(

@@ -172,11 +172,11 @@ class Stage:
         memory = self._kept / label
         state = places.state_of(self.name)
         if memory.is_dir() and label in self.twin.snapshots():
+            shutil.rmtree(state, ignore_errors=True)
+            shutil.copytree(memory, state, symlinks=True)
             if not self.twin.status().up:
                 self.twin.up()
             self.twin.restore(label)
-            shutil.rmtree(state, ignore_errors=True)
-            shutil.copytree(memory, state, symlinks=True)
             self.started = time.monotonic()
             return
         self.tell(f"makes the state {label}")
