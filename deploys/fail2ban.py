@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploys._engine.report import changed
 from deploys._ops import systemd
 from deploys._ops.files import Checks, managed_set
 from deploys._ops.managed import ManagedFile
@@ -14,8 +13,14 @@ from inventories.model import Environment, Host, Jail, Network
 PACKAGES = ("fail2ban", "python3-systemd", "nftables")
 UNIT = "fail2ban.service"
 ETC = "/etc/fail2ban"
-ANSWERS = "for i in $(seq 50); do fail2ban-client ping >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1"
-"""The socket answers a moment after the unit is up."""
+CHECKS = Checks(
+    check=("fail2ban-client", "--test"),
+    check_tree=(ETC,),
+    load=("systemctl", "restart", UNIT),
+    loaded=("fail2ban-client", "ping"),
+    loaded_within=20,
+)
+"""A reload would bring no changed action to the kernel; the socket answers a moment after the unit is up."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,6 @@ def files(host: Host, environment: Environment) -> list[ManagedFile]:
 
 
 def fail2ban(host: Host, environment: Environment) -> None:
-    """Write the jails, have fail2ban read them, restart: a reload brings no changed action to the kernel."""
-    checks = Checks(check=("fail2ban-client", "--test"), check_tree=(ETC,))
-    written = managed_set("fail2ban", files(host, environment), checks, name="fail2ban: files")
-    restarted = systemd.act(
-        f"systemctl enable {UNIT} && systemctl restart {UNIT}", name="fail2ban: restart", _if=changed(written)
-    )
-    started = systemd.unit(UNIT, name="fail2ban: unit")
-    systemd.act(ANSWERS, name="fail2ban: answers", _if=changed(restarted, started))
+    """Write the jails, have fail2ban read them before and answer after they are put in place."""
+    managed_set("fail2ban", files(host, environment), CHECKS, name="fail2ban: files")
+    systemd.unit(UNIT, name="fail2ban: unit")

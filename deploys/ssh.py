@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploys._engine.report import changed
 from deploys._ops import live, systemd
 from deploys._ops.files import Checks, managed_set
 from deploys._ops.guard import Guarded
@@ -53,18 +52,23 @@ def files(host: Host, environment: Environment, old_ports: tuple[int, ...] = ())
 
 
 def checks(host: Host) -> Checks:
-    """Return how sshd reads its own configuration before it is put in place."""
+    """Return how sshd reads its configuration before it is put in place, and takes it on without a cut."""
     return Checks(
-        check=("sh", "-c", "mkdir -p /run/sshd && exec /usr/sbin/sshd -t"), check_tree=("/etc/ssh",)
+        check=("sh", "-c", "mkdir -p /run/sshd && exec /usr/sbin/sshd -t"),
+        check_tree=("/etc/ssh",),
+        load=("sh", "-c", " && ".join(" ".join(command) for command in activation(host))),
+        loaded=("systemctl", "is-active", unit_of(host)),
+        loaded_within=5,
     )
 
 
-def activation(host: Host) -> str:
-    """Return what makes a new configuration effective without ending a session."""
-    if not host.release.ssh_socket_activated:
-        return f"systemctl reload-or-restart {host.release.ssh_unit}"
-    socket, unit = host.release.ssh_socket, host.release.ssh_unit
-    return f"systemctl daemon-reload && systemctl stop {unit} && systemctl restart {socket}"
+def activation(host: Host) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that make a new configuration effective without ending a session."""
+    release = host.release
+    if not release.ssh_socket_activated:
+        return (("systemctl", "reload-or-restart", release.ssh_unit),)
+    stop, restart = ("systemctl", "stop", release.ssh_unit), ("systemctl", "restart", release.ssh_socket)
+    return (("systemctl", "daemon-reload"), stop, restart)
 
 
 def unit_of(host: Host) -> str:
@@ -80,24 +84,18 @@ def old_ports(host: Host) -> tuple[int, ...]:
 def guarded(host: Host) -> Guarded:
     """Return what the guard remembers of sshd."""
     release = host.release
-    reload: tuple[tuple[str, ...], ...] = (("systemctl", "reload-or-restart", release.ssh_unit),)
-    if release.ssh_socket_activated:
-        stop, restart = ("systemctl", "stop", release.ssh_unit), ("systemctl", "restart", release.ssh_socket)
-        reload = (("systemctl", "daemon-reload"), stop, restart)
     remembered = (release.ssh_config, f"{release.ssh_drop_ins}/*", SOCKET_DROP_IN)
-    return Guarded("ssh", files=remembered, reload=reload, units=(unit_of(host),))
+    return Guarded("ssh", files=remembered, reload=activation(host), units=(unit_of(host),))
 
 
 def ssh(host: Host, environment: Environment) -> None:
     """Write and activate the configuration, with the old port beside the new one while there are two."""
     declared = files(host, environment, old_ports(host))
-    written = managed_set("ssh", declared, checks(host), name="ssh: files")
-    systemd.act(activation(host), name="ssh: reload", _if=changed(written))
+    managed_set("ssh", declared, checks(host), name="ssh: files")
     systemd.unit(unit_of(host), name="ssh: unit")
 
 
 def close_old_port(host: Host, environment: Environment) -> None:
     """Stop listening on the old port, now that a login over the new one is proven."""
     if old_ports(host):
-        written = managed_set("ssh", files(host, environment), checks(host), name="ssh: close the old port")
-        systemd.act(activation(host), name="ssh: reload without the old port", _if=changed(written))
+        managed_set("ssh", files(host, environment), checks(host), name="ssh: close the old port")

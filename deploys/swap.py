@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploys._ops import swap as space
-from deploys._ops.files import managed_set
+from deploys._ops.files import Checks, managed_set
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
 from inventories.model import Environment, Host, Swap
@@ -36,5 +36,6 @@ def swap(host: Host, environment: Environment) -> None:
     if host.swap is None:
         return
     space.swap_file(host.swap.path, host.swap.size_mb, name="swap: file")
-    managed_set("swap", files(host, environment), name="swap: unit file")
+    reload = Checks(load=("systemctl", "daemon-reload"))
+    managed_set("swap", files(host, environment), reload, name="swap: unit file")
     space.swap_used(unit_of(host.swap), host.swap.path, name="swap: unit")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from deploys._engine.report import changed
 from deploys._ops import systemd
-from deploys._ops.files import managed_set
+from deploys._ops.files import Checks, managed_set
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
 from inventories.model import Environment, Host
@@ -25,6 +24,6 @@ def files(host: Host, environment: Environment) -> list[ManagedFile]:
 def time(host: Host, environment: Environment) -> None:
     """Keep the clock by chrony; the package itself takes systemd-timesyncd away."""
     unit = host.release.time_unit
-    written = managed_set("time", files(host, environment), name="time: files")
-    systemd.act(f"systemctl restart {unit}", name="time: restart", _if=changed(written))
+    restart = Checks(load=("systemctl", "restart", unit))
+    managed_set("time", files(host, environment), restart, name="time: files")
     systemd.unit(unit, name="time: unit")

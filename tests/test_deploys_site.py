@@ -70,7 +70,7 @@ def test_a_change_of_time_servers_needs_no_guard() -> None:
     seen = converged(host, LAB)
     seen.files["/etc/chrony/chrony.conf"] = {"is": "absent", "content": None}
     served = serve(host, LAB, seen)
-    assert list(served.commands) == ["time: files", "time: restart"]
+    assert list(served.commands) == ["time: files"]
 
 
 def test_what_the_manifest_has_and_the_inventory_has_not_is_taken_away() -> None:

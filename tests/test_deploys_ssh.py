@@ -77,11 +77,9 @@ def test_a_new_port_opens_before_the_old_one_closes() -> None:
     assert order == [
         "guard: arm",
         "ssh: files",
-        "ssh: reload",
         "firewall: rules",
         "guard: confirm",
         "ssh: close the old port",
-        "ssh: reload without the old port",
         "firewall: close SSH's old port",
     ]
 
@@ -103,14 +101,12 @@ def test_a_socket_activated_sshd_gets_its_ports_from_the_socket_unit() -> None:
     socket = next(file for file in ssh.files(host, LAB) if file.path == ssh.SOCKET_DROP_IN)
     listens = [line for line in socket.content.splitlines() if line.startswith("ListenStream")]
     assert listens == ["ListenStream=", "ListenStream=0.0.0.0:2222", "ListenStream=[::]:2222"]
-    served = serve(host, LAB, moving(host, 22))
-    assert served.commands["ssh: reload"] == [
-        "systemctl daemon-reload && systemctl stop ssh.service && systemctl restart ssh.socket"
-    ]
+    assert ssh.checks(host).load == (
+        "sh",
+        "-c",
+        "systemctl daemon-reload && systemctl stop ssh.service && systemctl restart ssh.socket",
+    )
 
 
 def test_sshd_is_reloaded_and_not_restarted() -> None:
-    host = on("debian12", 2222)
-    assert serve(host, LAB, moving(host, 22)).commands["ssh: reload"] == [
-        "systemctl reload-or-restart ssh.service"
-    ]
+    assert ssh.checks(on("debian12")).load == ("sh", "-c", "systemctl reload-or-restart ssh.service")

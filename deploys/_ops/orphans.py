@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deploys._engine.report import changed
 from deploys._ops import accounts, files, manifest, swap, systemd
 from deploys._ops.live import Wanted
 from deploys._ops.managed import ManagedFile
@@ -34,7 +33,7 @@ def asked_for(wanted: Wanted, declared: Sequence[manifest.Resource]) -> Wanted:
 def orphans(declared: Sequence[manifest.Resource]) -> None:
     """Take away what is no longer declared. Packages stay until `invoke prune`; homes and data always."""
     systemd.removed(orphaned_units(declared), name="orphans: units")
-    removed = files.managed_set("orphans", orphaned_files(declared), name="orphans: files")
-    systemd.act("systemctl daemon-reload", name="orphans: daemon-reload", _if=changed(removed))
+    reload = files.Checks(load=("systemctl", "daemon-reload"))
+    files.managed_set("orphans", orphaned_files(declared), reload, name="orphans: files")
     accounts.locked(manifest.gone(declared, "user"), name="orphans: accounts")
     swap.swap_removed(manifest.gone(declared, "swap"), name="orphans: swap")

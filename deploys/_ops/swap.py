@@ -35,7 +35,7 @@ def swap_used(unit: str, path: str) -> Iterator[str]:
     system = live.system()
     commands = []
     if system["units"].get(unit, {}).get("UnitFileState") != "enabled":
-        commands.append(f"systemctl daemon-reload && systemctl enable {unit}")
+        commands.append(f"systemctl enable {unit}")
     if path not in system["swap"]["active"] and not system["container"]:
         commands.append(f"systemctl restart {unit}")
     note = "\nnot used here: a container has no swap of its own" if system["container"] else ""

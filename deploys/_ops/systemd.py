@@ -37,12 +37,6 @@ def refused(seen: dict[str, str]) -> bool:
 
 
 @operation
-def act(*commands: str) -> Iterator[str]:
-    """Run commands that only follow a change; always used with `_if`."""
-    yield from commands
-
-
-@operation
 def removed(units: tuple[str, ...]) -> Iterator[str]:
     """Stop and mask units that are no longer declared; one whose file is ours loses the file instead."""
     seen = live.system()["units"]
