@@ -160,3 +160,8 @@ def stock(host: Host, environment: Environment) -> None:
 def changing_while_planned(host_: Host, environment: Environment) -> None:
     """Change the host while it is planned."""
     host.run_shell_command(StringCommand(f"touch {HOME}/too-early"))
+
+
+def endless(host: Host, environment: Environment) -> None:
+    """A command that never ends by itself."""
+    always("sleep 600", name="slow: endless")

@@ -23,6 +23,7 @@ GRACE_SECONDS = 15
 """How much longer than the host's own time limit an answer is awaited."""
 DIRECT_BYTES = 1 << 20
 """Input up to this size fits sshd's receive window and is sent without a thread."""
+DYING_SECONDS = 0.5
 SLICE_BYTES = 1 << 16
 READ_SECONDS = 120
 KILLED = 255
@@ -118,6 +119,8 @@ class Connection:
         finally:
             channel.close()
         if outcome is None:
+            # The transport closes its channels just before it says that it is dead itself.
+            login.transport.join(DYING_SECONDS)
             if not login.transport.is_active():
                 self._lost(None)
             outcome = Outcome(KILLED, b"", b"the command was ended by a signal")

@@ -17,7 +17,7 @@ CONNECT_SECONDS = 8
 """How long a port may take to answer."""
 HEAD_START_SECONDS = 1.0
 """How much earlier than the next one a preferred port is tried."""
-DEAD_PEER_MILLISECONDS = 15_000
+DEAD_PEER_MILLISECONDS = 14_000
 """Sent data that is not acknowledged for this long ends the connection (TCP_USER_TIMEOUT, tcp(7))."""
 
 
@@ -81,7 +81,7 @@ class _Race:
 
 
 def tcp(address: str, port: int) -> socket.socket:
-    """Return a connected TCP socket without delays that gives up on a dead peer in 15 s; raises OSError."""
+    """Return a connected TCP socket without delays that gives up on a dead peer in 14 s; raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     stream = socket.socket(family, socket.SOCK_STREAM)
     try:

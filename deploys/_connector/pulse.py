@@ -7,12 +7,12 @@ import threading
 
 import paramiko
 
-BEAT_SECONDS = 4
+BEAT_SECONDS = 3
 ANSWER_SECONDS = 14
 
 
 class Pulse:
-    """Asks the peer's sshd for a sign of life every 4 s; closes the transport after 14 s of silence."""
+    """Asks the peer's sshd for a sign of life every 3 s; closes the transport after 14 s of silence."""
 
     def __init__(self, transport: paramiko.Transport) -> None:
         self.transport = transport

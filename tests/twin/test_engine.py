@@ -1,0 +1,176 @@
+"""The engine on real Debian hosts: OpenSSH, sudo, systemd, a network that can be cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from control.engine import ApplyFailed, Engine, HostEvent
+from control.places import controller_key_of
+from inventories.model import Environment
+from twin.twin import Twin
+
+TOP = Path(__file__).resolve().parents[2]
+HOSTS = ("edge1", "edge2")
+DEAD_PEER_SECONDS = 20
+ADMIT = """useradd --create-home --shell /bin/bash deploy
+install -d -o deploy -g deploy -m 0700 /home/deploy/.ssh
+cat > /home/deploy/.ssh/authorized_keys
+echo 'deploy ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
+"""
+NO_LOGIN = "echo 'AllowUsers nobody' > /etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh; sleep 0.5"
+GUARDED = {
+    "service": "ssh",
+    "files": ["/etc/ssh/sshd_config.d/*"],
+    "reload": [["systemctl", "reload", "ssh"]],
+}
+ARM = json.dumps({"services": [GUARDED]})
+
+
+@contextmanager
+def engine(twin: Twin, lab: Environment, *hosts: str, deploy: str = "engine_site:files") -> Iterator[Engine]:
+    with Engine(lab, twin.name) as started:
+        states = started.open(hosts or HOSTS, {"word": "correct horse battery"}, deploy=deploy)
+        assert [state.state for state in states] == ["connected"] * len(states), states
+        yield started
+
+
+@pytest.fixture(scope="module")
+def delivered(twin: Twin) -> Twin:
+    """The hosts as the provider delivers them: root's login only."""
+    twin.restore("bare")
+    return twin
+
+
+@pytest.fixture(scope="module")
+def admitted(delivered: Twin) -> Twin:
+    """The same with a deploy user who may use sudo."""
+    key = controller_key_of(delivered.name).with_suffix(".pub").read_text()
+    for host in HOSTS:
+        assert delivered.run(host, ADMIT, input=key).returncode == 0
+    return delivered
+
+
+@pytest.fixture(autouse=True)
+def sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TOP / "tests"))
+
+
+def test_the_first_contact_is_root_and_then_it_is_the_deploy_user_without_being_told(
+    delivered: Twin, lab: Environment, request: pytest.FixtureRequest
+) -> None:
+    with Engine(lab, delivered.name) as first:
+        assert {state.user for state in first.open()} == {"root"}
+    request.getfixturevalue("admitted")
+    with Engine(lab, delivered.name) as then:
+        assert {state.user for state in then.open()} == {"deploy"}
+        assert {then.command(host, "id -u").stdout for host in HOSTS} == {"0\n"}
+
+
+def test_input_output_and_exit_codes_pass_through_sudo_unchanged(admitted: Twin, lab: Environment) -> None:
+    data = "".join(f"line {number}\n" for number in range(50_000))
+    with engine(admitted, lab) as started:
+        for host in HOSTS:
+            said = started.command(host, "cat; echo wrong >&2; exit 3", input=data)
+            assert (said.returncode, said.stdout, said.stderr) == (3, data, "wrong\n")
+
+
+def test_a_deploy_converges_and_no_secret_stands_in_sudos_log(admitted: Twin, lab: Environment) -> None:
+    with engine(admitted, lab, deploy="engine_site:files") as started:
+        started.lock("a test", "me")
+        assert [step for step in started.plan() if step.changes]
+        list(started.apply(HOSTS))
+        assert not [step for step in started.plan() if step.changes]
+    with engine(admitted, lab, "edge1", deploy="engine_site:secret") as started:
+        started.lock("a test", "me")
+        started.plan()
+        with pytest.raises(ApplyFailed, match=r"\*\*\*"):
+            list(started.apply(["edge1"]))
+    log = admitted.run("edge1", "journalctl --no-pager").stdout
+    assert "trunkline: end" in log
+    assert "incoming/word" not in log
+    assert "correct horse" not in log
+
+
+def test_a_guard_is_confirmed_over_a_new_login_only(admitted: Twin, lab: Environment) -> None:
+    with engine(admitted, lab, "edge1") as started:
+        armed = started.agent("edge1", ["guard", "arm", "--seconds", "60"], input=ARM)
+        assert armed.returncode == 0, armed.stderr
+        (answer,) = started.confirm()
+        assert (answer.armed, answer.ok) == (True, True)
+        assert '"armed": null' in started.agent("edge1", ["guard", "show"]).stdout
+
+
+def test_a_guard_stays_armed_when_nobody_could_log_in_any_more_and_returns_the_host(
+    admitted: Twin, lab: Environment
+) -> None:
+    with engine(admitted, lab, "edge1") as started:
+        assert started.agent("edge1", ["guard", "arm", "--seconds", "12"], input=ARM).returncode == 0
+        started.command("edge1", NO_LOGIN)
+        (answer,) = started.confirm()
+        assert (answer.armed, answer.ok) == (True, False)
+        assert "no new login as deploy works" in answer.error
+        assert answer.returns_at in answer.remedy
+    until = time.monotonic() + 30
+    while True:
+        with Engine(lab, admitted.name) as again:
+            (state,) = again.open(["edge1"])
+        if state.state == "connected":
+            break
+        assert time.monotonic() < until, state
+        time.sleep(1)
+
+
+def test_a_host_that_is_cut_off_is_noticed_within_20_seconds(admitted: Twin, lab: Environment) -> None:
+    lost: list[HostEvent] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, HostEvent) and event.state == "lost":
+            lost.append(event)
+
+    try:
+        with Engine(lab, admitted.name, note) as started:
+            started.open(["edge1"], deploy="engine_site:endless")
+            started.lock("a test", "me", lease=30)
+            started.plan()
+            events = started.apply(["edge1"])
+            next(events)
+            admitted.cut("edge1")
+            cut = time.monotonic()
+            with pytest.raises(ApplyFailed, match=r"The connection to edge1 .* was lost"):
+                list(events)
+            assert time.monotonic() - cut < DEAD_PEER_SECONDS
+        assert [event.host for event in lost] == ["edge1"]
+    finally:
+        admitted.mend("edge1")
+
+
+@pytest.mark.parametrize(("site", "code"), [("files", 0), ("failing", 1)])
+def test_pyinfras_own_command_line_is_a_way_in_and_leaves_no_lock(
+    admitted: Twin, lab: Environment, tmp_path: Path, site: str, code: int
+) -> None:
+    deploy = tmp_path / "deploy.py"
+    deploy.write_text(
+        "import engine_site\n"
+        "from deploys._engine.entry import run_when_started_by_pyinfra\n"
+        f"run_when_started_by_pyinfra(engine_site.{site})\n"
+    )
+    admitted.run("edge2", "rm -f /var/lib/trunkline/first")
+    environment = {**os.environ, "TRUNKLINE_TWIN": admitted.name}
+    pyinfra = [str(Path(sys.executable).parent / "pyinfra"), "inventories/lab.py", str(deploy)]
+    dry = subprocess.run([*pyinfra, "--dry"], cwd=TOP, env=environment, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+    assert admitted.run("edge2", "ls /var/lib/trunkline/first").returncode != 0
+    done = subprocess.run([*pyinfra, "-y"], cwd=TOP, env=environment, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert admitted.run("edge2", "cat /var/lib/trunkline/first").stdout == "one"
+    with engine(admitted, lab) as started:
+        assert {started.agent(host, ["lock", "show"]).stdout.strip() for host in HOSTS} == {'{"held": null}'}
