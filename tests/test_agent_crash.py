@@ -175,6 +175,19 @@ def test_a_return_killed_at_any_step_is_ended_by_the_next_run_with_everything_ba
         assert "file /etc/app/main.conf" in last["restored"] or step > 1
 
 
+def test_there_is_no_moment_in_which_a_guard_is_neither_armed_nor_told_how_it_ended() -> None:
+    for words in (("guard", "return"), ("guard", "confirm", "--id")):
+        for step in range(1, 300):
+            with fresh() as host:
+                start(host)
+                guard = armed(host)
+                killed = host.killed_at(step, *words, *([guard] if len(words) == 3 else []))
+                shown = host.agent("guard", "show").report
+                assert guard in ((shown["armed"] or {}).get("id"), (shown["last"] or {}).get("id")), step
+                if not killed:
+                    break
+
+
 def test_a_return_killed_at_any_step_has_its_files_back_after_the_early_boot_unit_ran() -> None:
     with fresh() as untouched:
         start(untouched)

@@ -20,6 +20,16 @@ def sync_dir(path: str) -> None:
         os.close(fd)
 
 
+def sync_file(path: str) -> None:
+    """Put a file that somebody else wrote on disk, with its name."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_dir(os.path.dirname(path))
+
+
 def create(path: str, data: bytes, uid: int = -1, gid: int = -1, mode: int = 0o600) -> None:
     """Make a new file with its final owner and mode and put its content on disk; never seen with a wider
     mode."""

@@ -46,9 +46,12 @@ def write(record: dict[str, Any]) -> None:
 
 
 def last() -> dict[str, Any] | None:
-    """How the last guard ended, or None."""
-    record = durable.read_json(state("guard", "last.json"))
-    return dict(record) if record else None
+    """How the last guard ended, or None; told by the guard itself from the moment its outcome stands."""
+    record = read()
+    if record and record["phase"] in ("confirmed", "returned"):
+        return _outcome(record)
+    before = durable.read_json(state("guard", "last.json"))
+    return dict(before) if before else None
 
 
 def reserve() -> None:
@@ -69,14 +72,7 @@ def let_go() -> None:
 def close(record: dict[str, Any]) -> None:
     """Write the outcome to last.json and put the guard's directory among the past ones (the last five are
     kept)."""
-    outcome = {
-        "id": record["id"],
-        "when": record.get("ended", clock.stamp()),
-        "outcome": record["phase"],
-        "restored": record.get("restored", []),
-        "problems": record.get("problems", []),
-    }
-    durable.write_json(state("guard", "last.json"), outcome)
+    durable.write_json(state("guard", "last.json"), _outcome(record))
     past = state("guard", "past")
     durable.make_dir(past)
     durable.remove_tree(os.path.join(past, str(record["id"])))
@@ -98,3 +94,13 @@ def drop() -> None:
     let_go()
     durable.remove_tree(store())
     durable.sync_dir(state("guard"))
+
+
+def _outcome(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": record["id"],
+        "when": record.get("ended", clock.stamp()),
+        "outcome": record["phase"],
+        "restored": record.get("restored", []),
+        "problems": record.get("problems", []),
+    }

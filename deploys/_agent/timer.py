@@ -128,6 +128,9 @@ def ensure_recovery() -> None:
                 return
     except FileNotFoundError:
         pass
+    # An upload is not on disk by itself: after a power cut the unit would run an empty file.
+    if own_command()[-1].endswith(".pyz"):
+        durable.sync_file(own_command()[-1])
     _install(RECOVER, text)
     _enable(RECOVER, "sysinit.target.wants")
 

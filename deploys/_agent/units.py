@@ -5,6 +5,7 @@ from __future__ import annotations
 from .command import Outcome, run
 from .places import prefix
 
+_RELOADS = {"reload", "restart", "reload-or-restart"}
 _UP = ("active", "activating", "reloading")
 
 
@@ -35,7 +36,7 @@ def give_back(units: dict[str, dict[str, str]]) -> tuple[list[str], list[str]]:
 def reload(argv: list[str]) -> Outcome:
     """Run a reload command; a systemctl one that fails is tried again as reset-failed and restart."""
     outcome = run(argv, 20)
-    if outcome.ok or argv[:1] != ["systemctl"] or len(argv) < 3:
+    if outcome.ok or argv[:1] != ["systemctl"] or not set(argv) & _RELOADS:
         return outcome
     names = [word for word in argv[2:] if not word.startswith("-")]
     systemctl("reset-failed", *names)

@@ -12,7 +12,7 @@ from agent_on_host import GUARDED, Host, prepare
 
 from twin.twin import Twin
 
-DEADLINE = 10
+DEADLINE = 20
 LIMIT = DEADLINE + 10
 
 PORT = "/etc/ssh/sshd_config.d/01-port.conf"
@@ -44,12 +44,15 @@ def prepared(twin: Twin) -> list[Host]:
 
 @pytest.fixture
 def hosts(prepared: list[Host]) -> Iterator[list[Host]]:
-    prepared[0].twin.restore("agent")
+    """Both hosts as prepared; where a test leaves anything else behind, they are made anew."""
+    before = {host.name: seen(host) for host in prepared}
     yield prepared
-    for host in prepared:
-        assert "trunkline-guard" not in host.sh(
-            "ls /etc/systemd/system /etc/systemd/system/timers.target.wants"
-        )
+    try:
+        same = all(seen(host) == before[host.name] for host in prepared)
+    except Exception:
+        same = False
+    if not same:
+        prepared[0].twin.restore("agent")
 
 
 def seen(host: Host) -> str:
@@ -60,7 +63,8 @@ def seen(host: Host) -> str:
         "ip -o route | sed 's/ *$//' | sort; ip -6 -o route | sed 's/ *$//' | sort; ip rule;"
         "ip -o address | sed 's/ valid_lft.*//;s/^[0-9]*: //' | grep -v fe80 | sort;"
         "sysctl net.ipv4.ip_default_ttl; systemctl is-enabled ssh; systemctl is-active ssh;"
-        "iptables-save | grep -v '^[#:]'; ip6tables-save | grep -v '^[#:]'"
+        "iptables-save | grep -v '^[#:]'; ip6tables-save | grep -v '^[#:]';"
+        "ls /etc/systemd/system /etc/systemd/system/timers.target.wants"
     )
 
 
