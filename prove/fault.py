@@ -25,6 +25,8 @@ class Fault:
     """A shell script, run as root on the host."""
     host: str = "edge1"
     verdict: Literal["fail", "warn", "not proven"] = "fail"
+    was: Literal["ok", "not proven"] = "ok"
+    """What the check says of the healthy host."""
     also: tuple[str, ...] = ()
     """Checks that this fault makes fail by itself as well, not merely by being blocked."""
     disruptive: bool = False

@@ -150,6 +150,7 @@ FIREWALL = (
         "firewall.logging_is_as_declared",
         "the firewall's logging switched off is found",
         "ufw logging off",
+        also=("drift.managed_files_are_unchanged",),
     ),
     Fault(
         "v6-only-listener",

@@ -20,6 +20,13 @@ UPDATES = (
         f"echo 'Unattended-Upgrade::Automatic-Reboot-Time \"12:00\";' > {APT}",
     ),
     Fault(
+        "security-update-left",
+        "updates.no_security_update_is_left",
+        "a security update that the nightly run left out is found",
+        "sed -i '/^Package: sudo$/,/^$/s/^Version: .*/Version: 0.1/' /var/lib/dpkg/status;"
+        " sleep 1; touch /var/lib/apt/periodic/unattended-upgrades-stamp",
+    ),
+    Fault(
         "package-lists-old",
         "updates.package_lists_are_fresh",
         "package lists nine days old are found",
@@ -54,6 +61,21 @@ UPDATES = (
     ),
 )
 KERNEL = (
+    Fault(
+        "sysctl-file-by-hand",
+        "sysctl.kernel_settings_hold",
+        "a file that would undo a kernel setting at the next boot is found",
+        "echo 'kernel.dmesg_restrict = 0' > /etc/sysctl.d/zzz-by-hand.conf",
+        was="not proven",
+    ),
+    Fault(
+        "swap-file-gone",
+        "swap.is_exactly_the_declared",
+        "a swap file that is gone is found",
+        "rm -f /swapfile",
+        host="edge2",
+        was="not proven",
+    ),
     Fault(
         "sysctl-at-run-time",
         "sysctl.network_settings_hold",
@@ -118,6 +140,12 @@ MACHINE = (
         "machine.no_unit_has_failed",
         "a failed unit is found",
         "systemd-run -q --unit=broken false; sleep 1",
+    ),
+    Fault(
+        "daemon-not-restarted",
+        "machine.daemons_run_their_present_config",
+        "a daemon older than its configuration is found",
+        "sleep 1; touch /etc/systemd/journald.conf",
     ),
     Fault(
         "disk-full",
