@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -76,7 +77,7 @@ class ApplyFailed(TrunklineError):
         self.step: str = failed.get("step", "")
         self.done: tuple[Place, ...] = _places(result, "done")
         self.not_done: tuple[Place, ...] = _places(result, "not_done")
-        super().__init__(result.error, result.remedy)
+        super().__init__(result.error or "Stopped on request.", result.remedy)
 
 
 class Interrupted(ApplyFailed):
@@ -105,6 +106,8 @@ class Engine:
 
     def __enter__(self) -> Engine:
         own = {"TRUNKLINE_TWIN": self.instance} if self.environment.in_twin else {}
+        if self._debug:
+            own["TRUNKLINE_DEBUG"] = "1"
         self._child = Child(self._prefix(), {**os.environ, **own}, self._debug)
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGTERM, _as_interrupt)
@@ -115,8 +118,9 @@ class Engine:
     ) -> None:
         result = None
         try:
-            if self._asked is not None:
-                result = self._stop()
+            with contextlib.suppress(EngineDied):
+                if self._asked is not None:
+                    result = self._stop()
             self.close()
         finally:
             if self._previous is not None:

@@ -165,3 +165,16 @@ def changing_while_planned(host_: Host, environment: Environment) -> None:
 def endless(host: Host, environment: Environment) -> None:
     """A command that never ends by itself."""
     always("sleep 600", name="slow: endless")
+
+
+class Slow(FactBase[str]):
+    """A fact that takes its time."""
+
+    def command(self) -> str:
+        """Wait."""
+        return "sleep 1; echo thought"
+
+
+def thinking(host_: Host, environment: Environment) -> None:
+    """A plan that takes a second."""
+    host.get_fact(Slow)

@@ -66,11 +66,11 @@ class Peer:
 
     def route(self, **changes: Any) -> Route:
         """Return the way to this peer."""
-        given = {**self.ssh(), **changes}
+        given = {**self.ssh(), "agent": False, **changes}
         for name in ("known_hosts", "keys"):
             given[name] = [Path(path) for path in given[name]]
         rest: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-        return Route(host="edge1", agent=False, trust="Pin it with `invoke trust`.", **rest)
+        return Route(host="edge1", trust="Pin it with `invoke trust`.", **rest)
 
     def ssh(self, **changes: Any) -> dict[str, Any]:
         """Return the engine's override that leads to this peer."""

@@ -219,3 +219,10 @@ def test_all_hosts_failing_is_a_failure_that_names_each(bench: Bench) -> None:
         with pytest.raises(TrunklineError, match="None of the hosts is connected"):
             engine.plan()
     assert [event.ok for event in bench.events if isinstance(event, ResultEvent)][:2] == [False, False]
+
+
+def test_opening_again_gives_the_lock_back_and_connects_anew(bench: Bench) -> None:
+    with bench.engine("files") as engine:
+        way = {"edge1": bench.servers["edge1"].ssh()}
+        assert [state.state for state in engine.open(["edge1"], ssh=way)] == ["connected"]
+        assert engine.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'

@@ -205,6 +205,22 @@ def test_a_key_file_with_a_passphrase_is_passed_over(host: Peer, tmp_path: Path)
     connection.close()
 
 
+def test_a_key_that_only_the_ssh_agent_holds_is_used(host: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket_path = host.directory / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket_path], stdout=subprocess.DEVNULL)
+    try:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket_path))
+        while not socket_path.exists():
+            time.sleep(0.01)
+        subprocess.run(["ssh-add", "-q", host.key], check=True)
+        connection = Connection(host.route(keys=[], agent=True))
+        connection.connect()
+        connection.close()
+    finally:
+        agent.kill()
+        agent.wait()
+
+
 def test_the_second_port_is_used_where_the_first_is_closed(host: Peer, free_port: int) -> None:
     connection = Connection(host.route(ports=[free_port, host.port]))
     connection.connect()

@@ -93,6 +93,13 @@ def test_a_signal_to_the_child_itself_ends_in_the_same_way(bench: Bench) -> None
         assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
 
 
+def test_ctrl_c_while_planning_says_so_and_releases_the_lock(bench: Bench) -> None:
+    with bench.engine("thinking") as engine:
+        signal_while_waiting()
+        with pytest.raises(Interrupted, match="Stopped on request"):
+            engine.plan()
+
+
 def test_a_child_that_dies_is_a_clear_error(bench: Bench) -> None:
     with bench.engine("slow") as engine:
         engine.plan()

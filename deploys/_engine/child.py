@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import traceback
@@ -19,6 +21,8 @@ from deploys._engine.wire import Wire
 def main() -> int:
     """Serve one parent; exit code 0 after an orderly close, 1 when it was stopped."""
     wire = Wire()
+    if os.environ.get("TRUNKLINE_DEBUG"):
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     stopping = Event()
     session = Session(wire, stopping)
     requests: Queue[Request | None] = Queue()

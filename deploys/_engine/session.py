@@ -92,6 +92,7 @@ class Session:
             )
         if environment.in_twin:
             os.environ["TRUNKLINE_TWIN"] = instance
+        self.close()
         secrets.load(request.get("secrets") or {})
         self._deploy = request.get("deploy") or DEPLOY
         self._fleet = Fleet(environment, instance, self.wire)
