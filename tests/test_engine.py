@@ -7,6 +7,7 @@ from engine_bench import HOSTS, Bench, Here, bench, look, servers
 
 from control.engine import ApplyFailed, Heartbeat, HostEvent, ResultEvent, Step, StepEvent
 from control.errors import TrunklineError
+from deploys._engine import secrets
 from inventories.lab import environment
 
 __all__ = ["bench", "servers"]
@@ -146,6 +147,22 @@ def test_no_secret_leaves_the_child(bench: Bench) -> None:
         assert told.stdout == "***"
     assert "correct horse" not in repr(bench.events) + str(caught.value)
     assert "+password ***" in [step.diff for step in bench.events if isinstance(step, StepEvent)]
+
+
+def test_no_secret_stands_in_the_diagnostics_at_the_highest_verbosity(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Here(environment, "lab", debug=True) as engine:
+        way = {"edge1": bench.servers["edge1"].ssh()}
+        engine.open(["edge1"], {"word": "correct horse battery"}, ssh=way, deploy="engine_site:secret")
+        engine.lock("a test", "me")
+        engine.plan()
+        with pytest.raises(ApplyFailed):
+            list(engine.apply(["edge1"]))
+    told = capfd.readouterr()
+    assert "DEBUG:pyinfra" in told.err
+    assert secrets.MASK in told.err
+    assert "correct horse" not in told.err + told.out
 
 
 def test_a_long_step_shows_that_it_still_runs(bench: Bench) -> None:

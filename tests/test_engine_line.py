@@ -142,3 +142,11 @@ def test_a_host_without_python_is_told_which_package_to_install(
 def test_an_agent_that_refuses_gives_its_own_sentence(line: Line) -> None:
     with pytest.raises(AgentFailed, match="nothing is intended on this host"):
         answer(line.connection, ["manifest", "narrow"])
+
+
+def test_a_new_agent_replaces_old_ones(line: Line) -> None:
+    folder = "/usr/local/lib/trunkline"
+    line.connection.run(f"mkdir -p {folder}; rm -f {folder}/*; touch {folder}/agent-000000000000.pyz")
+    answer(line.connection, ["lock", "show"])
+    (name,) = line.connection.run(f"ls {folder}").text.split()
+    assert name != "agent-000000000000.pyz"

@@ -93,3 +93,8 @@ def test_a_proxy_command_is_taken_from_ssh_config(home: Path) -> None:
 def test_proxy_jump_none_means_none(home: Path) -> None:
     config = "Host edge1.real.example\n  ProxyJump none\n  User eve\n"
     assert route(REAL, config, home).jumps == ()
+
+
+def test_files_that_ssh_config_includes_are_read(home: Path) -> None:
+    (home / ".ssh/work").write_text("Host edge1.real.example\n  User frank\n")
+    assert route(REAL, "Include work\n", home).users[0] == "frank"

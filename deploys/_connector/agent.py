@@ -63,6 +63,7 @@ def answer(
 
 
 def _install(connection: Connection) -> None:
+    """Put the agent in place; older ones go, unless an armed guard still needs them."""
     data, path = _built()
     folder = path.rpartition("/")[0]
     script = f"""mkdir -p {folder}
@@ -70,6 +71,9 @@ new=$(mktemp {folder}/.new.XXXXXXXX) || exit 1
 cat > "$new"
 if [ "$(stat -c %s "$new")" != {len(data)} ]; then rm -f "$new"; echo "the upload broke off" >&2; exit 1; fi
 chmod 0644 "$new" && mv -fT "$new" {path} || {{ rm -f "$new"; exit 1; }}
+for old in {folder}/agent-*.pyz; do
+    [ "$old" = {path} ] || grep -qsF "$old" /etc/systemd/system/trunkline-*.service || rm -f "$old"
+done
 """
     outcome = connection.run(script, data)
     if outcome.code:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from paramiko.config import SSHConfig
+from pyinfra.connectors.sshuserclient.config import SSHConfig
 
 from control import places
 from inventories.model import Environment, Host
