@@ -69,6 +69,15 @@ class Keeper:
         self.supervisor.start(argv, Cgroup(cgroup_of(self.twin)))
         return True
 
+    def settle(self, seconds: float) -> None:
+        """Wait until the host is up; one that was shutting down when it was to start is started again."""
+        end = time.monotonic() + seconds
+        while self.supervisor.alive() and not self.state.ready and time.monotonic() < end:
+            time.sleep(0.02)
+        if not self.supervisor.alive() and not self.state.problem:
+            self.start()
+        self.wait(end - time.monotonic())
+
     def wait(self, seconds: float, after: int = 0) -> None:
         """Wait until the host has finished a boot later than the one numbered `after`."""
         end = time.monotonic() + seconds

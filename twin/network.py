@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
 from control.errors import TrunklineError
@@ -46,7 +46,7 @@ def attach(layout: Layout, node: str) -> None:
     _sysctls(mine, _QUIET)
     _batch(world, [f"link add {wire.end} type veth peer name eth0 address {wire.mac} netns {mine}"])
     _batch(mine, _node(wire))
-    _batch(world, _end(wire))
+    _batch(world, _end(layout, wire))
 
 
 def detach(layout: Layout, node: str) -> None:
@@ -91,13 +91,29 @@ def _node(wire: Wire) -> list[str]:
     return lines + [f"{_family(way)} route add default via {way} dev eth0 {onlink}" for way in wire.gateways]
 
 
-def _end(wire: Wire) -> list[str]:
+def _end(layout: Layout, wire: Wire) -> list[str]:
     if wire.bridge:
         return [f"link set {wire.end} master {wire.bridge} up"]
     lines = [f"addr add {way}/{_length(way)} dev {wire.end} {_nodad(way)}" for way in LONE_GATEWAYS]
     lines += [f"link set {wire.end} up"]
-    targets = STRANGERS_NETWORKS if wire.node == STRANGER else wire.addresses
+    targets = [*wire.addresses, *(_free_networks(layout) if wire.node == STRANGER else ())]
     return lines + [f"{_family(a)} route add {a} dev {wire.end}" for a in targets]
+
+
+def _free_networks(layout: Layout) -> list[str]:
+    """The stranger's networks, except where hosts of the environment live in them."""
+    hosts = [ip_interface(address).network for bridge in layout.bridges for address in bridge.addresses]
+    overlapped = {s for s in STRANGERS_NETWORKS for h in hosts if _overlap(s, str(h))}
+    return [network for network in STRANGERS_NETWORKS if network not in overlapped]
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = ip_network(one), ip_network(other)
+    return (
+        first.version == second.version
+        and int(first[0]) <= int(second[-1])
+        and int(second[0]) <= int(first[-1])
+    )
 
 
 def _family(address: str) -> str:

@@ -188,7 +188,7 @@ class Twin:
             if keeper.start():
                 progress(f"booting {keeper.host.name}")
         for keeper in self.keepers.values():
-            keeper.wait(120)
+            keeper.settle(120)
 
     def _make_disks(self, source: Archive, proxy_port: int, progress: Progress) -> None:
         key = controller_key(self.name)
