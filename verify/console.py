@@ -19,6 +19,11 @@ class Quiet:
         self.config = config
         self._tw = TerminalWriter(sys.stdout)  # config.get_terminal_writer() asks for it by this name
         self.listing: bool = config.option.list_checks
+        self.begun = False
+
+    def pytest_sessionstart(self) -> None:
+        """From here on pytest itself does not say why a run ended early."""
+        self.begun = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Say one line when a check ends with anything but ok; with -v each one."""
@@ -52,4 +57,5 @@ class Quiet:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Say why the run ended early."""
         said = getattr(excinfo.value, "msg", None)
-        self._tw.line(f"error: {said}" if said else "Interrupted: the checks left over were not run.")
+        if self.begun:
+            self._tw.line(f"error: {said}" if said else "Interrupted: the checks left over were not run.")

@@ -38,16 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Load the environment; a wrong name ends the run with one sentence."""
     if config.option.list_checks:
         config.option.collectonly = True
-        _silence(config)
+    if config.option.collectonly and not config.option.list_checks and not config.option.env:
         return
-    if config.option.collectonly and not config.option.env:
+    _silence(config)
+    if config.option.list_checks:
         return
     try:
         config.stash[RUN] = Run(config.option)
     except TrunklineError as error:
         _end(error)
     config.pluginmanager.register(fixtures, "trunkline-fixtures")
-    _silence(config)
 
 
 def _end(error: TrunklineError) -> NoReturn:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.checks import Check
-from verify.verdict import Blocked, Judgement, Verdict
+from verify.verdict import Blocked, Judgement, Verdict, bounded
 
 FORMAT = 1
 MARKS = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "not proven": "NOT PROVEN", "blocked": "BLOCKED"}
@@ -62,7 +62,7 @@ def entry_of(
         seen=ended.seen if ended else "",
         wanted=ended.wanted if ended else "",
         remedy=(ended.remedy or check.remedy) if ended else "",
-        evidence={**{k: v for k, v in shown.items() if v}, **evidence},
+        evidence={**{k: v for k, v in shown.items() if v}, **bounded(evidence)},
         blocked_by=ended.root if isinstance(ended, Blocked) else None,
         faults=check.faults,
         seconds=round(seconds, 3),

@@ -100,6 +100,16 @@ def exactly(seen: Iterable[str], wanted: Iterable[str], *, of: str = "") -> None
     )
 
 
+def bounded(value: Any) -> Any:
+    """Return evidence of bounded size: long texts and lists are cut."""
+    if isinstance(value, Mapping):
+        return {str(key): bounded(item) for key, item in list(value.items())[:MOST]}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [bounded(item) for item in list(value)[:MOST]]
+        return items if len(value) <= MOST else [*items, f"and {len(value) - MOST} more"]
+    return value if isinstance(value, int | float) or value is None else brief(value)
+
+
 def brief(value: object) -> str:
     """Return a value as text of bounded length, on one line."""
     if isinstance(value, list | tuple | set) and len(value) > MOST:

@@ -47,12 +47,6 @@ def groups(request: Request) -> dict[str, dict[str, Any]]:
     }
 
 
-@section("shells")
-def shells(request: Request) -> list[str]:
-    """Return the login shells of shells(5)."""
-    return [line for line in text("/etc/shells").splitlines() if line.startswith("/")]
-
-
 @section("keys")
 def keys(request: Request) -> list[dict[str, str]]:
     """Return every line of every file from which sshd would take a key of any account."""

@@ -35,12 +35,6 @@ def nft(request: Request) -> Any:
     return json.loads(said("nft", "-j", "list", "ruleset") or '{"nftables": []}')["nftables"]
 
 
-@section("addresses")
-def addresses(request: Request) -> Any:
-    """Return links and their addresses."""
-    return json.loads(said("ip", "-j", "address"))
-
-
 @section("listeners")
 def listeners(request: Request) -> list[dict[str, Any]]:
     """Return every listening TCP socket and bound UDP socket with the process that holds it."""
