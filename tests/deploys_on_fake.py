@@ -74,7 +74,7 @@ def converged(host: Host, environment: Environment) -> Seen:
         },
         system={
             "packages": {"missing": [], "broken": [], "lists_age": 60, "policy_left": False},
-            "units": dict.fromkeys(site.units_of(host), running | tried),
+            "units": {unit: {**running, **tried} for unit in site.units_of(host)},
             "sysctls": {k: {"value": v, "settable": True} for k, v in host.sysctls(environment).items()},
             "swap": {
                 "active": [host.swap.path] if host.swap else [],
