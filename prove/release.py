@@ -29,6 +29,18 @@ hosts = environment.inventory()
     return ("inventories/lab.py", "", text)
 
 
+ACT = """
+
+from deploys._ops.operation import operation as operation_  # noqa: E402
+
+
+@operation_
+def act_(script):
+    yield script
+"""
+"""A step that runs a script, in a copy's service."""
+
+
 def step(service: str, script: str) -> Edit:
     """Let a service's deploy end with one more step on the host: `script`, as root."""
     text = f"""
@@ -39,12 +51,9 @@ _right = {service}
 def {service}(host, environment):
     _right(host, environment)
     if host.name == {HOST!r}:
-        systemd_.act({script!r}, name="{service}: wrong")
-
-
-from deploys._ops import systemd as systemd_  # noqa: E402
+        act_({script!r}, name="{service}: wrong")
 """
-    return (f"deploys/{service}.py", "", text)
+    return (f"deploys/{service}.py", "", ACT + text)
 
 
 def lease(seconds: int) -> Edit:
@@ -78,7 +87,7 @@ def journal(host, environment):
 
     _right(host, environment)
     script = f"cat > /run/canary <<'E'\\n{secrets.value('canary')}\\nE\\nchmod 600 /run/canary"
-    systemd.act(script, name="journal: hand the secret over")
+    act_(script, name="journal: hand the secret over")
 """
     return (
         (
@@ -87,7 +96,7 @@ def journal(host, environment):
             f"    in_twin: bool = False\n{field}",
         ),
         ("inventories/lab.py", "", lab),
-        ("deploys/journal.py", "", journal),
+        ("deploys/journal.py", "", ACT + journal),
     )
 
 
@@ -103,6 +112,6 @@ def journal(host, environment):
 
     _handed(host, environment)
     token = secrets.value("canary")
-    systemd.act(f"echo 'no luck with {token}' >&2; echo '{token}'; exit 7", name="journal: fail loudly")
+    act_(f"echo 'no luck with {token}' >&2; echo '{token}'; exit 7", name="journal: fail loudly")
 """
     return ("deploys/journal.py", "", text)
