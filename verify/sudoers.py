@@ -20,6 +20,18 @@ def rights(
     return found
 
 
+def loosened(sudoers: Mapping[str, Any]) -> list[str]:
+    """Return the defaults that spare passwords or keep a caller's environment, whoever they are meant for."""
+    loose = {"authenticate": False, "env_reset": False, "setenv": True}
+    options = [
+        item
+        for default in sudoers.get("Defaults", ())
+        for o in default.get("Options", ())
+        for item in o.items()
+    ]
+    return [f"{key} {value}".lower() for key, value in options if key in loose and loose[key] == value]
+
+
 def _names(
     member: Mapping[str, Any],
     aliases: Mapping[str, Any],

@@ -8,7 +8,7 @@ from typing import Any
 
 from inventories.model import Environment, Forward, Host, Opening
 from verify.checks import check
-from verify.packet import Address, Packet
+from verify.packet import Packet
 from verify.probes.arguments import ports as ports_in
 from verify.probes.arguments import ranges
 from verify.regions import ports, sources
@@ -40,17 +40,21 @@ def filters(live: Snapshot) -> dict[int, Table]:
 
 
 def wrong_fates(
-    table: Table, version: int, declared: Host, environment: Environment, address: Address
+    table: Table, version: int, declared: Host, environment: Environment, link: str
 ) -> Iterator[str]:
     """Yield each kind of packet whose fate is not the declared one, with the rule that decides it."""
+    own = declared.address if version == 4 else declared.address6
+    address = own.ip if own else ip_address("2001:db8::1")
     openings = [o for o in declared.openings(environment) if o.admits(4 if version == 4 else 6)]
     named = [network for o in openings for network in o.sources]
     for source in sources(version, [table], [*named, *environment.controllers]):
         for port in ports([table], openings):
             for protocol, source_port in (("tcp", 40000), ("udp", 40000), ("udp", 67), ("udp", 547)):
-                packet = Packet(source, address, protocol, port, source_port)
+                packet = Packet(source, address, protocol, port, source_port, inward=link)
                 if (protocol, port, source_port) not in FROM_DHCP:
                     yield from _wrong(table, packet, _admitted(openings, packet))
+    ping = Packet(sources(version, [], [])[0], address, "icmp" if version == 4 else "ipv6-icmp", inward=link)
+    yield from _wrong(table, ping, declared.firewall.answer_ping)
 
 
 def _admitted(openings: Iterable[Opening], packet: Packet) -> bool:
@@ -77,11 +81,8 @@ def test_kernel_admits_exactly_the_declared(
 ) -> None:
     wrong: list[str] = []
     for version, table in filters(live).items():
-        own = declared.address if version == 4 else declared.address6
-        address = own.ip if own else ip_address("2001:db8::1")
-        wrong += wrong_fates(table, version, declared, environment, address)
-        ping = Packet(sources(version, [], [])[0], address, "icmp" if version == 4 else "ipv6-icmp")
-        wrong += _wrong(table, ping, declared.firewall.answer_ping)
+        for link in live["links"]:
+            wrong += wrong_fates(table, version, declared, environment, link)
         evidence[f"rules v{version}"] = sum(len(chain.rules) for chain in table.values())
     if wrong:
         fail(
@@ -141,8 +142,9 @@ def _native_rules(ruleset: list[dict[str, Any]]) -> Iterator[tuple[str, str, str
 
 @check(fault="ufw-off-at-boot", remedy="systemctl enable ufw; set ENABLED=yes in /etc/ufw/ufw.conf.")
 def test_ufw_returns_at_boot(box: Any) -> None:
-    enabled = box.service("ufw").is_enabled
-    configured = box.file("/etc/ufw/ufw.conf").contains("^ENABLED=yes")
+    enabled = box.package("ufw").is_installed and box.service("ufw").is_enabled
+    file = box.file("/etc/ufw/ufw.conf")
+    configured = file.exists and file.contains("^ENABLED=yes")
     if not (enabled and configured):
         fail(f"unit enabled: {enabled}, ENABLED=yes: {configured}", "both")
 

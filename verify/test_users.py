@@ -8,11 +8,13 @@ from verify.checks import check
 from verify.observed import Observed
 from verify.snapshot import Snapshot
 from verify.sshd import fingerprint, settings
-from verify.sudoers import rights
+from verify.sudoers import loosened, rights
 from verify.verdict import exactly, fail
 
 DEPLOY = "Declare it in the inventory, or take it away by hand; `invoke deploy` removes only what it made."
 NO_SHELLS = ("/nologin", "/false", "/sync", "/shutdown", "/halt", "")
+AS_GOOD_AS_ROOT = ("root", "disk", "shadow", "kmem", "docker", "lxd")
+"""Groups whose members can become root without sudo."""
 KEY_SOURCES = {
     "authorizedkeyscommand": "none",
     "trustedusercakeys": "none",
@@ -46,8 +48,16 @@ def test_only_root_has_uid_zero(live: Snapshot) -> None:
 def test_sudo_rights_are_exactly_the_declared(declared: Host, live: Snapshot) -> None:
     held = rights(live["sudoers"], live["groups"], live["accounts"])
     seen = {f"{name}: {', '.join(sorted(texts))}" for name, texts in held.items() if texts}
+    seen |= {f"{name} in the group {group}" for group in AS_GOOD_AS_ROOT for name in _members(live, group)}
+    seen |= {f"for everybody: {text}" for text in loosened(live["sudoers"])}
     wanted = {f"{user.name}: NOPASSWD ALL as ALL" for user in declared.users.accounts if user.sudo}
     exactly(seen, {*wanted, "root: ALL as ALL"})
+
+
+def _members(live: Snapshot, group: str) -> list[str]:
+    found = live["groups"].get(group, {"gid": None, "members": []})
+    primary = [a["name"] for a in live["accounts"] if a["gid"] == found["gid"] and a["name"] != "root"]
+    return [*found["members"], *primary]
 
 
 @check(fault="key-by-hand", remedy=DEPLOY)

@@ -35,6 +35,14 @@ def nft(request: Request) -> Any:
     return json.loads(said("nft", "-j", "list", "ruleset") or '{"nftables": []}')["nftables"]
 
 
+@section("links")
+def links(request: Request) -> list[str]:
+    """Return the network interfaces that lead outside: not loopback, not made by a program here."""
+    made = ("lo", "docker", "br-", "veth", "virbr", "tun", "ipsec", "wg")
+    found = (each["ifname"] for each in json.loads(said("ip", "-j", "link")))
+    return [name for name in found if not name.startswith(made)]
+
+
 @section("listeners")
 def listeners(request: Request) -> list[dict[str, Any]]:
     """Return every listening TCP socket and bound UDP socket with the process that holds it."""
