@@ -34,7 +34,7 @@ def make_world(layout: Layout) -> None:
     addresses = [f"addr add {address}/32 dev lo" for address in (DNS, *NTP, PACKAGES)]
     _batch(name, ["link set lo up", *addresses])
     for bridge in layout.bridges:
-        _batch(name, _bridge(bridge))
+        _batch(name, [*_bridge(bridge), *_proxied(layout, bridge)])
 
 
 def attach(layout: Layout, node: str) -> None:
@@ -72,6 +72,8 @@ _QUIET = {"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad":
 _ROUTER = {
     "net/ipv4/ip_forward": 1,
     "net/ipv6/conf/all/forwarding": 1,
+    "net/ipv6/conf/all/proxy_ndp": 1,
+    "net/ipv6/conf/default/proxy_ndp": 1,
     "net/ipv4/conf/all/proxy_arp": 1,
     "net/ipv4/conf/all/rp_filter": 0,
 }
@@ -81,6 +83,13 @@ def _bridge(bridge: Bridge) -> list[str]:
     lines = [f"link add {bridge.name} type bridge forward_delay 0 stp_state 0 mcast_snooping 0"]
     lines += [f"addr add {address} dev {bridge.name} {_nodad(address)}" for address in bridge.addresses]
     return [*lines, f"link set {bridge.name} up"]
+
+
+def _proxied(layout: Layout, bridge: Bridge) -> list[str]:
+    """Let the router answer for nodes that stand alone with an address of the hosts' own subnet (IPv6)."""
+    lone = [address for wire in layout.wires if not wire.bridge for address in wire.addresses]
+    near = [a for a in lone if any(_overlap(a, str(ip_interface(b).network)) for b in bridge.addresses)]
+    return [f"neigh add proxy {a} dev {bridge.name}" for a in near if ip_interface(a).version == 6]
 
 
 def _node(wire: Wire) -> list[str]:

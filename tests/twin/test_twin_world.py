@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
@@ -115,3 +116,14 @@ def test_a_node_that_is_not_up_is_named(twin: Twin, lab: Environment) -> None:
         twin.spawn("moon", ["true"])
     with pytest.raises(TrunklineError, match=r"Bring it up: invoke twin\.up --twin nowhere"):
         Twin(lab, "nowhere").spawn("stranger", ["true"])
+
+
+def test_a_controller_inside_the_hosts_own_subnet_is_reached_by_both_families(lab: Environment) -> None:
+    near = (IPv4Network("198.51.100.5/32"), IPv6Network("2001:db8:100::5/128"))
+    twin = Twin(lab.model_copy(update={"controllers": near, "hosts": lab.hosts[1:]}), "near-tests")
+    try:
+        twin.up()
+        for address in ("198.51.100.12", "2001:db8:100::12"):
+            assert b"SSH" in banner(twin, "controller", address)
+    finally:
+        twin.erase()
