@@ -100,6 +100,19 @@ def test_one_thing_that_cannot_be_restored_is_told_and_stops_nothing_else(host: 
     assert host.agent("guard", "show").report["last"]["id"] == guard
 
 
+def test_a_damaged_journal_or_kept_copy_does_not_keep_a_guard_from_returning(host: Host) -> None:
+    before = host.tree()
+    arm(host)
+    host.write(MAIN, "Port 2222\n")
+    host.write("/var/lib/trunkline/journal.json", "{ half")
+    host.write("/var/lib/trunkline/kept/ssh/1/record.json", "{ half")
+    host.write("/var/lib/trunkline/lock.json", "{ half")
+    told = host.agent("guard", "return").report
+    assert told["outcome"] == "returned"
+    assert [problem.split(":")[0] for problem in told["problems"]] == ["the journal", "kept generations"]
+    assert host.tree() == before
+
+
 def test_a_second_guard_is_refused_and_the_first_is_named(host: Host) -> None:
     guard = arm(host)
     refused = host.agent("guard", "arm", "--seconds", "60", stdin=service(host))

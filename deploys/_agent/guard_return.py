@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import clock, journal, kept, lock, network, owned, sysctl, timer, ufw, units
@@ -17,6 +19,7 @@ from .guard import tidy
 from .mounts import clear_staging
 from .problem import AgentError
 
+Outcome = tuple[list[str], list[str]]
 _UNIT_FILES = ("/etc/systemd/", "/usr/local/lib/systemd/", "/lib/systemd/", "/usr/lib/systemd/")
 _SYSCTL_FILES = ("/etc/sysctl.d/", "/etc/sysctl.conf")
 
@@ -28,10 +31,15 @@ class Told:
         self.restored: list[str] = []
         self.problems: list[str] = []
 
-    def add(self, outcome: tuple[list[str], list[str]]) -> None:
-        """Take over the outcome of one step, each thing once."""
-        self.restored += [what for what in outcome[0] if what not in self.restored]
-        self.problems += [what for what in outcome[1] if what not in self.problems]
+    def step(self, what: str, action: Callable[[], Outcome]) -> None:
+        """Take one step and its outcome over, each thing once; whatever befalls it, the next one follows."""
+        try:
+            restored, problems = action()
+        except Exception as error:
+            restored = []
+            problems = [f"{what}: {type(error).__name__}: {error}"]
+        self.restored += [thing for thing in restored if thing not in self.restored]
+        self.problems += [thing for thing in problems if thing not in self.problems]
 
     def touched(self, folders: tuple[str, ...]) -> bool:
         """A file below one of these was restored."""
@@ -51,8 +59,8 @@ def give_back(guard: str | None, due: bool, keep_lock: bool) -> dict[str, Any]:
         return {"id": record["id"], "outcome": "extended"}
     _announce(record, keep_lock)
     told = _restore(record)
-    kept.undo_since(record["id"])
-    clear_staging()
+    with contextlib.suppress(OSError, AgentError):
+        clear_staging()
     ended = {
         **record,
         "phase": "returned",
@@ -97,46 +105,65 @@ def _announce(record: dict[str, Any], keep_lock: bool) -> None:
 def _restore(record: dict[str, Any]) -> Told:
     told = Told()
     told.restored += record.get("restored", [])
-    pending = journal.pending()
-    with contextlib.suppress(OSError, AgentError):
-        told.restored += [f"set {service}" for service in journal.end_pending(load=False)[0]]
     services = record["services"]
+    pending: list[dict[str, Any]] = []
+    told.step("the journal", lambda: _end_set(pending))
     if any(service["ufw"] is False for service in services):
-        told.add(ufw.switch_off())
+        told.step("ufw", ufw.switch_off)
     _files(record, told)
     if told.touched(_UNIT_FILES) or any(service["units"] for service in services):
         units.systemctl("daemon-reload")
     _runtime(record, told)
     if any(service["ufw"] is True for service in services):
-        told.add(ufw.switch_on())
+        told.step("ufw", ufw.switch_on)
     for service in services:
-        told.add(units.give_back(service["units"]))
-    _reload(services, pending, told)
+        told.step("units", partial(units.give_back, service["units"]))
+    for argv in _reloads(services, pending):
+        told.step(" ".join(argv), partial(_reload, argv))
     _runtime(record, told)
+    told.step("kept generations", partial(_undo, record["id"]))
     return told
+
+
+def _end_set(pending: list[dict[str, Any]]) -> Outcome:
+    record = journal.pending()
+    if record is not None:
+        pending.append(record)
+    return [f"set {service}" for service in journal.end_pending(load=False)[0]], []
+
+
+def _undo(guard: str) -> Outcome:
+    kept.undo_since(guard)
+    return [], []
 
 
 def _files(record: dict[str, Any], told: Told) -> None:
     for index, service in enumerate(record["services"]):
         store = os.path.join(armed.store(), str(index))
-        told.add(owned.give_back(service["files"], service["entries"], store))
+        told.step(
+            f"files of {service['service']}",
+            partial(owned.give_back, service["files"], service["entries"], store),
+        )
 
 
 def _runtime(record: dict[str, Any], told: Told) -> None:
     # In the minute after a boot links and addresses may still be on their way.
     patience = 3.0 if record["boot_id"] == clock.boot_id() else 15.0
     for service in record["services"]:
-        told.add(sysctl.give_back(service["sysctls"]))
+        told.step("settings", partial(sysctl.give_back, service["sysctls"]))
         if service["network"] is not None:
-            told.add(network.give_back(service["network"], patience))
+            told.step("network", partial(network.give_back, service["network"], patience))
 
 
-def _reload(services: list[dict[str, Any]], pending: dict[str, Any] | None, told: Told) -> None:
-    commands = [argv for service in services for argv in service["reload"]]
+def _reloads(services: list[dict[str, Any]], pending: list[dict[str, Any]]) -> list[list[str]]:
+    commands = [list(argv) for service in services for argv in service["reload"]]
     guarded = {service["service"] for service in services}
-    if pending and pending["load"] and pending["service"] not in guarded:
-        commands.append(list(pending["load"]))
-    for argv in commands:
-        outcome = units.reload(argv)
-        what = " ".join(argv)
-        told.add(([f"ran {what}"], []) if outcome.ok else ([], [f"{what} failed: {outcome.gist}"]))
+    return commands + [
+        list(record["load"]) for record in pending if record["load"] and record["service"] not in guarded
+    ]
+
+
+def _reload(argv: list[str]) -> Outcome:
+    outcome = units.reload(argv)
+    what = " ".join(argv)
+    return ([f"ran {what}"], []) if outcome.ok else ([], [f"{what} failed: {outcome.gist}"])

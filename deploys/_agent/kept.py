@@ -8,6 +8,7 @@ from typing import Any
 from . import clock, durable
 from .entry import Entry, capture, from_record
 from .places import state
+from .problem import AgentError
 
 FORMAT = 1
 GENERATIONS = 5
@@ -62,12 +63,16 @@ def read(service: str, generation: int) -> tuple[str, dict[str, Any], list[Entry
     """The store of a generation, its record and its entries."""
     store = state("kept", service, str(generation))
     record = durable.read_json(os.path.join(store, "record.json"))
+    if record is None or record.get("format") != FORMAT:
+        raise AgentError(f"the kept copies in {store} are of no format that this release reads")
     return store, record, [from_record(entry) for entry in record["entries"]]
 
 
 def prune(service: str) -> None:
     """Leave the last five generations and the last five that were undone."""
     home = state("kept", service)
+    if not os.path.isdir(home):
+        return
     undone = sorted(
         (int(name.removeprefix("undone-")) for name in os.listdir(home) if name.startswith("undone-")),
         reverse=True,

@@ -128,7 +128,7 @@ def _staged(entry: Entry, bundle: Bundle) -> str:
 def _bring_into_force(bundle: Bundle, staged: list[check.Staged], store: str, checked: bool) -> None:
     loading = False
     try:
-        for item in sorted(staged, key=lambda item: item.entry.kind == "absent"):
+        for item in _in_order(staged):
             put(item.entry, item.place)
         if bundle.check and not checked:
             _require(bundle, "check", run(check.named(bundle.check, {}), bundle.check_seconds))
@@ -137,6 +137,14 @@ def _bring_into_force(bundle: Bundle, staged: list[check.Staged], store: str, ch
     except BaseException as error:
         _return(bundle, store, loading, error)
         raise
+
+
+def _in_order(staged: list[check.Staged]) -> list[check.Staged]:
+    """Directories before what stands in them, then what goes, the innermost first."""
+    gone = [item for item in staged if item.entry.kind == "absent"]
+    come = [item for item in staged if item.entry.kind != "absent"]
+    come.sort(key=lambda item: item.entry.kind != "directory")
+    return come + sorted(gone, key=lambda item: item.entry.path, reverse=True)
 
 
 def _load(bundle: Bundle) -> None:

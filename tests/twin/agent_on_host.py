@@ -67,6 +67,14 @@ class Host:
         """Arm the guard for everything that could lock the controller out; returns its id."""
         return str(self.agent(f"guard arm --seconds {seconds}", GUARDED)["id"])
 
+    def returned(self, within: float) -> dict[str, Any]:
+        """How the armed guard ended; fails where it is still armed after `within` seconds."""
+        end = time.monotonic() + within
+        while self.agent("guard show")["armed"]:
+            assert time.monotonic() < end, self.sh("journalctl -b -u 'trunkline-*' --no-pager")
+            time.sleep(0.3)
+        return self.last()
+
     def last(self) -> dict[str, Any]:
         """How the last guard ended."""
         return dict(self.agent("guard show")["last"] or {})
@@ -99,6 +107,13 @@ class Host:
         process = self.twin.spawn("controller", self.ssh_argv(command, seconds), **_PIPES)
         out, err = process.communicate(timeout=30)
         return subprocess.CompletedProcess([], process.returncode, out, err)
+
+    def over_ssh(self, command: str, stdin: Any = None, **options: str) -> tuple[int, str]:
+        """Exit code and output of a command of the controller's."""
+        pipes = _PIPES | {"stdin": subprocess.PIPE}
+        process = self.twin.spawn("controller", self.ssh_argv(command, 10, **options), **pipes)
+        out, err = process.communicate(json.dumps(stdin) if stdin else "", timeout=60)
+        return process.returncode, out + err
 
     def ssh_argv(self, command: str, seconds: int = 2, **options: str) -> list[str]:
         """The argv of that."""
@@ -147,6 +162,8 @@ def prepare(twin: Twin) -> list[Host]:
         host.sh(
             "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq ufw sudo", seconds=300
         )
-        host.sh("ufw allow 22/tcp && ufw --force enable && sync")
+        host.sh("ufw allow 22/tcp && ufw --force enable")
+        host.agent(f"guard confirm --id {host.arm(60)}")
+        host.sh("sync")
     twin.snapshot("agent")
     return hosts
