@@ -178,3 +178,9 @@ class Slow(FactBase[str]):
 def thinking(host_: Host, environment: Environment) -> None:
     """A plan that takes a second."""
     host.get_fact(Slow)
+
+
+def chatty(host: Host, environment: Environment) -> None:
+    """More to tell than a pipe holds."""
+    for step in range(400):
+        always("true", name=f"chatty: step {step} {'.' * 100}")

@@ -93,6 +93,26 @@ def test_a_signal_to_the_child_itself_ends_in_the_same_way(bench: Bench) -> None
         assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
 
 
+def test_a_second_ctrl_c_ends_it_at_once(bench: Bench) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        slow_deploy(bench, signal_twice)
+
+
+def signal_twice() -> None:
+    signal_while_waiting()
+    threading.Timer(0.8, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+
+def test_a_parent_that_does_not_read_for_a_while_loses_nothing(bench: Bench) -> None:
+    with bench.engine("chatty") as engine:
+        engine.plan()
+        events = engine.apply(["edge1"])
+        next(events)
+        time.sleep(2)
+        changed = [event for event in events if isinstance(event, StepEvent) and event.status == "changed"]
+    assert len(changed) == 400
+
+
 def test_ctrl_c_while_planning_says_so_and_releases_the_lock(bench: Bench) -> None:
     with bench.engine("thinking") as engine:
         signal_while_waiting()

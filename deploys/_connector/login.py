@@ -112,7 +112,7 @@ def _authenticated(transport: paramiko.Transport, route: Route, user: str) -> bo
         except (paramiko.SSHException, EOFError, OSError):
             return False
         else:
-            return True
+            return transport.is_authenticated()
     return False
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gevent.fileobject import FileObject
+from gevent.lock import RLock
+from gevent.os import make_nonblocking, nb_write
 
 from deploys._engine import secrets
 
@@ -22,21 +24,20 @@ class Wire:
 
     def __init__(self) -> None:
         self._events = os.dup(1)
+        # A parent that does not read for a while must not stop the lease's renewal and the pulse as well.
+        make_nonblocking(self._events)
+        self._turn = RLock()
         os.dup2(2, 1)
         diagnostics = Masked(2)
         sys.stdout = sys.stderr = io.TextIOWrapper(diagnostics, line_buffering=True, write_through=True)
-        self.gone = False
-        """The parent does not listen any more."""
 
     def emit(self, event: str, **fields: Any) -> None:
         """Send one event, masked; a parent that is gone is no error here."""
         line = json.dumps(secrets.mask_all({"event": event, **fields})) + "\n"
-        data = memoryview(line.encode())
-        try:
+        data = line.encode()
+        with self._turn, contextlib.suppress(OSError):
             while data:
-                data = data[os.write(self._events, data) :]
-        except OSError:
-            self.gone = True
+                data = data[nb_write(self._events, data) :]
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """Yield requests until the parent closes its end."""
