@@ -29,6 +29,8 @@ class Check:
     needs: tuple[str, ...]
     remedy: str
     disruptive: bool
+    last: bool
+    """It runs behind all others: what they name as a root cause it does not tell again."""
     applies: Callable[[Any], bool] | None
     """Whether a host (a model record) has what the check is about; None means every host has."""
 
@@ -39,11 +41,12 @@ def check(
     remedy: str,
     needs: tuple[str, ...] = (),
     disruptive: bool = False,
+    last: bool = False,
     applies: Callable[[Any], bool] | None = None,
 ) -> Callable[[F], F]:
     """Declare a check. The function's name is its claim, its module's name the service it belongs to.
 
-    `disruptive`: it disturbs a host or takes long, and runs only when asked to.
+    `disruptive`: it disturbs a host or takes long, and runs only when asked to. `last`: behind all others.
     """
 
     def declare(function: F) -> F:
@@ -59,6 +62,7 @@ def check(
             needs=(*first, *needs),
             remedy=remedy,
             disruptive=disruptive,
+            last=last,
             applies=applies,
         )
         return function
@@ -91,4 +95,4 @@ def in_order(checks: dict[str, Check]) -> list[str]:
             depth[id] = 1 + max((deep(need) for need in checks[id].needs if need in checks), default=-1)
         return depth[id]
 
-    return sorted(checks, key=deep)
+    return sorted(checks, key=lambda id: (checks[id].last, deep(id)))

@@ -37,6 +37,12 @@ def evidence() -> dict[str, Any]:
 
 
 @pytest.fixture
+def causes(pytestconfig: pytest.Config, declared: Host) -> dict[str, str]:
+    """The root causes that this run has found on the host so far, by service."""
+    return pytestconfig.stash[RUN].report.causes(declared.name)
+
+
+@pytest.fixture
 def live(observed: Observed, declared: Host) -> Snapshot:
     """The host as it shows itself from inside."""
     return observed.snapshot(declared)

@@ -107,6 +107,14 @@ class Report:
                 return entry.blocked_by or entry.id
         return None
 
+    def causes(self, host: str) -> dict[str, str]:
+        """Return, for each service of a host with a failure, the id of the first."""
+        found: dict[str, str] = {}
+        for entry in self.entries.values():
+            if entry.host == host and entry.verdict == Verdict.FAIL:
+                found.setdefault(entry.service, entry.id)
+        return found
+
     def behind(self) -> list[str]:
         """Return one line for each root cause that other checks wait for."""
         counted = Counter(e.blocked_by for e in self.entries.values() if e.blocked_by)

@@ -8,7 +8,7 @@ from typing import Any
 from inventories.model import Host
 from verify.checks import check
 from verify.snapshot import Snapshot
-from verify.verdict import exactly, fail, warn
+from verify.verdict import Blocked, exactly, fail, warn
 
 OWN_UNITS = ("trunkline-recover.service", "trunkline-guard.service", "trunkline-guard.timer")
 CLOUD_INIT = (
@@ -28,21 +28,48 @@ PAM = "/etc/pam.d/common-"
 """Written by pam-auth-update."""
 
 
+OF_SERVICE = {
+    "/etc/ssh/": "ssh", "/etc/sudoers": "users", "/etc/fail2ban/": "fail2ban", "/etc/ufw/": "firewall",
+    "/etc/default/ufw": "firewall", "/etc/sysctl": "sysctl", "/etc/apt/": "updates",
+    "/etc/needrestart/": "updates", "/etc/systemd/journald": "journal",
+    "/etc/chrony/": "time", "/etc/localtime": "time",
+}  # fmt: skip
+"""Whose check tells of such a file, where it does harm."""
+
+
 def managed(live: Snapshot) -> dict[str, dict[str, Any]]:
     """Return the files that the manifest names, as they are recorded and as they stand."""
     return {each["path"]: each for each in live["managed_files"]}
 
 
+def untold(found: dict[str, str], causes: dict[str, str]) -> list[str]:
+    """Return what no root cause tells already. Raises Blocked when each is told by one."""
+    roots = {path: root for path in found if (root := _cause_of(path, causes))}
+    left = [text for path, text in found.items() if path not in roots]
+    if roots and not left:
+        raise Blocked(next(iter(roots.values())))
+    return left
+
+
+def _cause_of(path: str, causes: dict[str, str]) -> str | None:
+    services = (service for prefix, service in OF_SERVICE.items() if path.startswith(prefix))
+    return next((causes[service] for service in services if service in causes), None)
+
+
 @check(
-    fault="managed-file-by-hand", remedy="`invoke plan` shows the difference; `invoke deploy` takes it back."
+    fault="managed-file-by-hand",
+    remedy="`invoke plan` shows the difference; `invoke deploy` takes it back.",
+    last=True,
 )
-def test_managed_files_are_unchanged(live: Snapshot, evidence: dict[str, Any]) -> None:
+def test_managed_files_are_unchanged(
+    live: Snapshot, causes: dict[str, str], evidence: dict[str, Any]
+) -> None:
     files = managed(live)
     if live["manifest"] is None:
         fail("there is no manifest on this host", "what the last deploy recorded", "`invoke deploy` first.")
     evidence["files"] = len(files)
-    wrong = [f"{path} ({what})" for path, each in files.items() if (what := _changed(each))]
-    exactly(wrong, [], of="changed file")
+    wrong = {path: f"{path} ({what})" for path, each in files.items() if (what := _changed(each))}
+    exactly(untold(wrong, causes), [], of="changed file")
 
 
 def _changed(each: dict[str, Any]) -> str:
@@ -101,7 +128,8 @@ def test_apt_sources_are_known(declared: Host, live: Snapshot) -> None:
     report([" ".join(row[1:4]) for row in live["apt_sources"] if row[0] != vendor])
 
 
-@check(fault="foreign-drop-in", remedy="Declare it, or remove the file.")
-def test_configuration_files_are_known(live: Snapshot) -> None:
+@check(fault="foreign-drop-in", remedy="Declare it, or remove the file.", last=True)
+def test_configuration_files_are_known(live: Snapshot, causes: dict[str, str]) -> None:
     foreign = undeclared(live, live["drop_ins"], *CLOUD_INIT, *MADE_BY_PROGRAMS)
-    report([*foreign, *(f"{path} (changed)" for path in undeclared(live, live["conffiles"]))])
+    changed = {path: f"{path} (changed)" for path in undeclared(live, live["conffiles"])}
+    report(untold({path: path for path in foreign} | changed, causes))

@@ -23,7 +23,10 @@ def holds(live: Snapshot, wanted: Mapping[str, str]) -> None:
         found = {key: " ".join(sorted(values)) for key, values in settings(text).items()}
         wrong = {key: found.get(key) for key in wanted if found.get(key) != wanted[key]}
         if wrong:
-            fail({"for": connection, **wrong}, {key: wanted[key] for key in wrong})
+            ours = {each["path"] for each in live["managed_files"]}
+            drop_ins = [p for p in live["drop_ins"] if p.startswith("/etc/ssh/") and p not in ours]
+            seen = {"for": connection, **wrong, "beside": ", ".join(drop_ins) or "no foreign drop-in"}
+            fail(seen, {key: wanted[key] for key in wrong})
 
 
 @check(
