@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from control import history, places
 from control.console import Console
 from control.engine import ApplyFailed, Engine
 from control.engine import Interrupted as EngineInterrupted
 from control.errors import Interrupted, TrunklineError
-from control.history import Record
 from control.plan import tell as tell_plan
 from control.preflight import preflight
 from control.progress import Board
-from control.secrets import store_of
 from control.session import LEASE, opened, show
 from control.target import Target
 from control.verification import Verification, verify
@@ -31,11 +29,11 @@ def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int
     Returns 0 when everything holds, 3 when the checks that fail also failed in the last record, 1 otherwise.
     The twin, where the environment lives in one, is up already.
     """
-    secrets = store_of(target).needed(target.environment.secrets())
-    before = history.last(target.instance)
-    with opened(target, secrets, console) as engine:
+    known = history.known_failures(target.instance, target.names)
+    with opened(target, console) as session:
+        engine = session.engine
         with console.progress(f"deploy {target.instance}") as board:
-            for name, survey in preflight(engine, target, board, adopt=adopt).items():
+            for name, survey in preflight(session, target, board, adopt=adopt).items():
                 for note in survey.notes:
                     console.warn(f"{name}: {note}.")
             engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
@@ -47,7 +45,7 @@ def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int
         engine.unlock()
     tell_verification(verification, console)
     table(target, verification, console)
-    return ending(verification, before, console)
+    return ending(verification, known, console)
 
 
 def _verified(engine: Engine, target: Target, console: Console) -> Verification:
@@ -139,7 +137,7 @@ def _keep(
     engine: Engine, target: Target, verdicts: dict[str, int], failures: Sequence[str], console: Console
 ) -> None:
     """Write the record on the controller and on each host; a host that does not keep it is told."""
-    entry = history.record(target.environment, target.names, "deploy", verdicts, failures)
+    entry = history.record(target, "deploy", verdicts, failures)
     history.keep(target.instance, entry)
     for name in target.names:
         answer = engine.agent(name, ["release", "record"], input=history.as_json(entry))
@@ -147,12 +145,11 @@ def _keep(
             console.warn(f"{name}: does not keep the record of this deploy: {answer.stderr.strip()}")
 
 
-def ending(verification: Verification, before: Record | None, console: Console) -> int:
-    """Say what the deploy came to and return its exit code."""
+def ending(verification: Verification, known: Set[str], console: Console) -> int:
+    """Say what the deploy came to and return its exit code; `known` failed before."""
     failures = verification.failures
     if verification.passed and not failures:
         return HOLDS
-    known = set(before.failures) if before else set()
     new = [each for each in failures if each not in known]
     if failures and not new:
         console.warn(f"Applied; what fails failed before as well: {', '.join(failures)}.")

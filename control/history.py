@@ -15,6 +15,7 @@ from pathlib import Path
 
 from control import places
 from control.atomic import write_private
+from control.target import Target
 from inventories.model import Environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,11 +40,13 @@ class Record:
     """How many checks came to each verdict; empty where verify did not run."""
     failures: tuple[str, ...]
     """The ids of the checks that failed."""
+    limited: bool = False
+    """`--limit` left hosts out: such a deploy never makes a release verified."""
 
     @property
     def verified(self) -> bool:
-        """Say whether verify ran and nothing failed."""
-        return bool(self.verdicts) and not self.failures
+        """Say whether verify ran over the whole environment and nothing failed."""
+        return bool(self.verdicts) and not self.failures and not self.limited
 
 
 def holder() -> str:
@@ -71,21 +74,16 @@ def config_hash(environment: Environment) -> str:
     return digest.hexdigest()
 
 
-def record(
-    environment: Environment,
-    hosts: Sequence[str],
-    purpose: str,
-    verdicts: dict[str, int],
-    failures: Sequence[str],
-) -> Record:
+def record(target: Target, purpose: str, verdicts: dict[str, int], failures: Sequence[str]) -> Record:
     """Return the record of a deploy that ends now."""
     return Record(
         commit=commit(),
-        config=config_hash(environment),
-        hosts=tuple(hosts),
+        config=config_hash(target.environment),
+        hosts=tuple(target.names),
         who=holder(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         purpose=purpose,
+        limited=target.limited,
         verdicts=dict(verdicts),
         failures=tuple(failures),
     )
@@ -112,9 +110,14 @@ def records(instance: str) -> list[Record]:
     return [_read(path) for path in paths]
 
 
-def last(instance: str) -> Record | None:
-    """Return the newest record that verify had its say in, or None."""
-    return next((entry for entry in reversed(records(instance)) if entry.verdicts), None)
+def known_failures(instance: str, hosts: Sequence[str]) -> frozenset[str]:
+    """Return the checks that failed on each host when verify last had its say about it."""
+    known: set[str] = set()
+    for host in hosts:
+        judged = (entry for entry in reversed(records(instance)) if entry.verdicts and host in entry.hosts)
+        last = next(judged, None)
+        known |= {each for each in (last.failures if last else ()) if each.startswith(f"{host}/")}
+    return frozenset(known)
 
 
 def _read(path: Path) -> Record:

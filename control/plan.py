@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from control.console import Console
 from control.preflight import preflight
-from control.secrets import store_of
 from control.session import opened
 from control.target import Target
 
@@ -20,10 +19,11 @@ CHANGES = 2
 
 def plan(target: Target, console: Console, *, adopt: bool) -> int:
     """Show what a deploy would change and change nothing; 0 when that is nothing, 2 otherwise."""
-    secrets = store_of(target).needed(target.environment.secrets())
-    with opened(target, secrets, console) as engine, console.progress("plan") as board:
-        preflight(engine, target, board, adopt=adopt)
-        steps = engine.plan(target.names)
+    with opened(target, console) as session, console.progress("plan") as board:
+        preflight(session, target, board, adopt=adopt)
+        for name in target.names:
+            board.working(name, "plan")
+        steps = session.engine.plan(target.names)
     tell(steps, target, console, diffs=True)
     return CHANGES if any(step.changes for step in steps) else NOTHING
 

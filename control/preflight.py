@@ -7,16 +7,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from control import places
+from control.engine import Engine
 from control.errors import TrunklineError, raise_all
 from control.progress import Board
+from control.session import Session
 from control.target import Target
 from inventories.model import Environment, Host, Opening
-
-if TYPE_CHECKING:
-    from control.engine import Engine
 
 SURVEY = Path(__file__).with_name("survey.py")
 NO_PYTHON = 96
@@ -59,18 +58,18 @@ class Survey:
         return []
 
 
-def preflight(engine: Engine, target: Target, board: Board, *, adopt: bool) -> dict[str, Survey]:
-    """Survey the chosen hosts, waiting for package locks; raise every obstacle at once.
+def preflight(session: Session, target: Target, board: Board, *, adopt: bool) -> dict[str, Survey]:
+    """Survey the hosts that were reached, waiting for package locks; raise every obstacle at once.
 
-    The engine is open; hosts it could not reach are obstacles as well. Changes nothing.
+    Hosts that could not be reached and secrets that are missing are obstacles as well. Changes nothing.
     """
-    obstacles: list[TrunklineError] = []
+    obstacles = list(session.obstacles)
     surveys: dict[str, Survey] = {}
     deadline = time.monotonic() + PATIENCE
-    for host in target.hosts:
+    for host in (each for each in target.hosts if each.name in session.reached):
         board.working(host.name, "preflight")
         try:
-            survey = _waited(engine, host, board, deadline)
+            survey = _waited(session.engine, host, board, deadline)
         except TrunklineError as error:
             obstacles.append(error)
         else:

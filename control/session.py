@@ -4,34 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
 
 from control.console import Console
-from control.errors import TrunklineError, raise_all
+from control.engine import Engine
+from control.errors import TrunklineError
 from control.event import Event, Heartbeat, HostEvent, ProblemEvent, StepEvent
 from control.progress import Board
+from control.secrets import store_of
 from control.target import Target
-
-if TYPE_CHECKING:
-    from control.engine import Engine
 
 LEASE = 60
 """Seconds after which a dead controller's lock frees itself; a living one renews it."""
 
 
-@contextmanager
-def opened(target: Target, secrets: dict[str, str], console: Console) -> Iterator[Engine]:
-    """Connect to the chosen hosts; raise every host that cannot be reached, at once."""
-    from control.engine import Engine
+@dataclass(frozen=True)
+class Session:
+    """A running engine, the hosts it reached, and what went wrong on the way there."""
 
+    engine: Engine
+    reached: frozenset[str]
+    obstacles: tuple[TrunklineError, ...]
+    """Secrets that are missing and hosts that cannot be reached; the preflight tells them with the rest."""
+
+
+@contextmanager
+def opened(target: Target, console: Console) -> Iterator[Session]:
+    """Connect to the chosen hosts with the environment's secrets; raises nothing for a host that fails."""
+    obstacles: list[TrunklineError] = []
+    secrets: dict[str, str] = {}
+    try:
+        secrets = store_of(target).needed(target.environment.secrets())
+    except TrunklineError as error:
+        obstacles.append(error)
     with Engine(target.environment, target.instance, debug=console.debug) as engine:
         with console.progress("connect") as board:
             for name in target.names:
                 board.working(name, "connect")
             states = engine.open(target.names, secrets=secrets)
-        raise_all([_unreachable(state) for state in states if state.state != "connected"])
-        yield engine
+        obstacles += [_unreachable(state) for state in states if state.state != "connected"]
+        reached = frozenset(state.host for state in states if state.state == "connected")
+        yield Session(engine, reached, tuple(obstacles))
 
 
 def _unreachable(state: HostEvent) -> TrunklineError:

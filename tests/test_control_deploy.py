@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +32,32 @@ def said(*checks: dict[str, Any]) -> Verification:
     return Verification(checks, 1.0, not any(each["gates"] for each in checks))
 
 
-def before(*failures: str) -> Record:
+def record(failures: tuple[str, ...] = (), hosts: tuple[str, ...] = ("edge1", "edge2")) -> Record:
     """The record of an earlier deploy."""
-    return Record("c", "h", ("edge1",), "me@box", "2026-01-01T00:00:00+00:00", "deploy", {"ok": 3}, failures)
+    when = "2026-01-01T00:00:00+00:00"
+    return Record("c", "h", hosts, "me@box", when, "deploy", {"ok": 3}, failures, len(hosts) < 2)
 
 
 @pytest.mark.parametrize(
-    ("verification", "last", "code"),
+    ("verification", "known", "code"),
     [
-        (said(check("ssh.up")), None, 0),
-        (said(check("ssh.up", "warn")), None, 0),
-        (said(check("swap.is", "not proven")), before(), 0),
-        (said(check("ssh.up", "fail")), None, 1),
-        (said(check("ssh.up", "fail")), before(), 1),
-        (said(check("ssh.up", "fail")), before("edge1/ssh.up"), 3),
-        (said(check("ssh.up", "fail"), check("time.ok", "fail")), before("edge1/ssh.up"), 1),
-        (said(check("ssh.up", "not proven", gates=True)), before(), 1),
+        (said(check("ssh.up")), set(), 0),
+        (said(check("ssh.up", "warn")), set(), 0),
+        (said(check("swap.is", "not proven")), set(), 0),
+        (said(check("ssh.up", "fail")), set(), 1),
+        (said(check("ssh.up", "fail")), {"edge1/ssh.up"}, 3),
+        (said(check("ssh.up", "fail"), check("time.ok", "fail")), {"edge1/ssh.up"}, 1),
+        (said(check("ssh.up", "not proven", gates=True)), set(), 1),
     ],
 )
 def test_the_exit_code_tells_new_failures_from_old(
-    verification: Verification, last: Record | None, code: int
+    verification: Verification, known: set[str], code: int
 ) -> None:
-    assert ending(verification, last, Console()) == code
+    assert ending(verification, known, Console()) == code
 
 
 def test_a_failing_first_deploy_names_its_checks_and_stays(capsys: pytest.CaptureFixture[str]) -> None:
-    ending(said(check("ssh.up", "fail")), None, Console())
+    ending(said(check("ssh.up", "fail")), set(), Console())
     told = capsys.readouterr().out
     assert "edge1/ssh.up" in told
     assert "what was applied stays" in told
@@ -73,34 +74,45 @@ def test_the_first_host_of_each_group_goes_alone() -> None:
 
 def test_records_come_back_newest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
-    history.keep("lab", before("edge1/ssh.up"))
-    history.keep("lab", before())
-    assert [each.failures for each in history.records("lab")] == [("edge1/ssh.up",), ()]
-    assert history.last("lab") == before()
+    history.keep("lab", record(("edge1/ssh.up",)))
+    history.keep("lab", record())
+    assert history.records("lab") == [record(("edge1/ssh.up",)), record()]
 
 
-def test_a_deploy_that_was_never_verified_is_no_measure(
+def test_what_failed_before_is_known_host_by_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
+    assert history.known_failures("lab", ["edge1", "edge2"]) == set()
+    history.keep("lab", record(("edge1/ssh.up", "edge2/time.ok")))
+    history.keep("lab", record(("edge2/swap.is",), hosts=("edge2",)))
+    assert history.known_failures("lab", ["edge1", "edge2"]) == {"edge1/ssh.up", "edge2/swap.is"}
+    assert history.known_failures("lab", ["edge2"]) == {"edge2/swap.is"}
+
+
+def test_a_deploy_that_nobody_judged_makes_nothing_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
-    assert history.last("lab") is None
-    history.keep("lab", Record("c", "h", (), "me", "2026-01-01T00:00:00+00:00", "deploy", {}, ()))
-    assert history.last("lab") is None
+    history.keep("lab", record(("edge1/ssh.up",)))
+    history.keep("lab", replace(record(), verdicts={}))
+    assert history.known_failures("lab", ["edge1"]) == {"edge1/ssh.up"}
+
+
+def test_only_a_whole_deploy_without_failure_is_verified() -> None:
+    assert record().verified
+    assert not record(("edge1/ssh.up",)).verified
+    assert not record(hosts=("edge1",)).verified
+    assert not replace(record(), verdicts={}).verified
 
 
 def test_a_record_says_commit_values_who_and_when() -> None:
     lab = load("lab")
-    entry = history.record(lab, ["edge1"], "deploy", {"ok": 2}, [])
-    head = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],
-        cwd=history.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
+    entry = history.record(Target(lab, "lab", lab.hosts[:1]), "deploy", {"ok": 2}, [])
+    argv = ["git", "-C", str(history.ROOT), "rev-parse", "--short=12", "HEAD"]
+    head = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
     assert entry.commit.startswith(head or "uncommitted")
     assert "@" in entry.who
-    assert entry.verified
+    assert entry.hosts == ("edge1",)
+    assert entry.limited
     assert len(entry.config) == 64
 
 
