@@ -91,9 +91,12 @@ def test_what_the_manifest_has_and_the_inventory_has_not_is_taken_away() -> None
         "systemctl disable --now old.service && "
         "{ [ -f /etc/systemd/system/old.service ] || systemctl mask old.service; }"
     ]
-    assert (
-        "usermod --lock --expiredate 1 --shell /usr/sbin/nologin bob" in served.commands["orphans: accounts"]
-    )
+    assert served.commands["orphans: accounts"] == [
+        "usermod --lock --expiredate 1 --shell /usr/sbin/nologin bob",
+        "[ ! -L /home/bob/.ssh ] || rm -f /home/bob/.ssh; runuser -u bob -- "
+        "rm -f /home/bob/.ssh/authorized_keys /home/bob/.ssh/authorized_keys2",
+        "loginctl terminate-user bob 2>/dev/null || true",
+    ]
     assert served.commands["orphans: files"][0].startswith("upload ")
     assert "tcpdump" not in str(served.commands)
     assert served.plan["manifest: intend"].diff.splitlines() == [

@@ -62,8 +62,15 @@ def locked(names: tuple[str, ...]) -> Iterator[str]:
     report.plan(None, "change" if open_ones else "none", "\n".join(f"- {name}" for name in open_ones))
     for name in open_ones:
         yield f"usermod --lock --expiredate {LONG_AGO} --shell {NO_LOGIN} {name}"
-        yield f"rm -f {seen[name]['home']}/.ssh/authorized_keys {seen[name]['home']}/.ssh/authorized_keys2"
+        yield _without_keys(name, seen[name]["home"])
         yield f"loginctl terminate-user {name} 2>/dev/null || true"
+
+
+def _without_keys(name: str, home: str) -> str:
+    """Return what removes an account's keys as that account: its `.ssh` may lead anywhere."""
+    link = quote(f"{home}/.ssh")
+    keys = " ".join(quote(f"{home}/.ssh/{file}") for file in ("authorized_keys", "authorized_keys2"))
+    return f"[ ! -L {link} ] || rm -f {link}; runuser -u {name} -- rm -f {keys}"
 
 
 def is_shut(seen: dict[str, Any]) -> bool:

@@ -11,8 +11,10 @@ from deploys._ops.managed import ManagedFile
 
 
 def orphaned_files(declared: Sequence[manifest.Resource]) -> list[ManagedFile]:
-    """Return the absence of every file that is no longer declared."""
-    return [ManagedFile("orphans", path, kind="absent") for path in manifest.gone(declared, "file")]
+    """Return the absence of every file that is no longer declared; an account's keys go with the account."""
+    homes = tuple(f"/home/{name}/" for name in manifest.gone(declared, "user"))
+    gone = (path for path in manifest.gone(declared, "file") if not path.startswith(homes))
+    return [ManagedFile("orphans", path, kind="absent") for path in gone]
 
 
 def orphaned_units(declared: Sequence[manifest.Resource]) -> tuple[str, ...]:
