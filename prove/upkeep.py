@@ -12,6 +12,7 @@ UPDATES = (
         "updates.unattended_upgrades_will_run",
         "a masked upgrade timer is found",
         "systemctl mask --now apt-daily-upgrade.timer",
+        also=("drift.units_are_known", "machine.no_unit_has_failed"),
     ),
     Fault(
         "reboot-by-hand",
@@ -42,9 +43,9 @@ UPDATES = (
     Fault(
         "needrestart-by-hand",
         "updates.needrestart_is_kept_in_check",
-        "a needrestart that restarts by itself is found",
+        "a needrestart that would wait for a person in the night is found",
         "mkdir -p /etc/needrestart/conf.d;"
-        " echo \"\\$nrconf{restart} = 'a';\" > /etc/needrestart/conf.d/zz-by-hand.conf",
+        " echo \"\\$nrconf{restart} = 'i';\" > /etc/needrestart/conf.d/zz-by-hand.conf",
     ),
     Fault(
         "reboot-overdue",
@@ -119,6 +120,7 @@ JOURNAL = (
         "a journal that a reboot would lose is found",
         "mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nStorage=volatile\\n'"
         " > /etc/systemd/journald.conf.d/zz-by-hand.conf; systemctl restart systemd-journald",
+        also=("journal.limits_are_effective",),
     ),
 )
 MACHINE = (
@@ -166,8 +168,7 @@ DRIFT = (
         "managed-file-by-hand",
         "drift.managed_files_are_unchanged",
         "a managed file changed by hand is found",
-        "echo '# by hand' >> /etc/fail2ban/jail.local 2>/dev/null;"
-        " python3 - <<'E'\nimport json\n"
+        "python3 - <<'E'\nimport json\n"
         'm = json.load(open("/var/lib/trunkline/manifest.json"))\n'
         'files = [r for r in m["resources"] if r["kind"] == "file"]\n'
         'path = next(r["name"] for r in files if "/systemd/journald" in r["name"] or "/apt/" in r["name"])\n'
