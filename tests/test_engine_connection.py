@@ -18,7 +18,7 @@ from ssh_peer import Peer, peer
 
 from deploys._connector import pulse
 from deploys._connector.connection import Connection
-from deploys._connector.dial import tcp
+from deploys._connector.dial import CONNECT_SECONDS, tcp
 from deploys._connector.failure import ConnectionLost, TimedOut, Unreachable
 from deploys._connector.script import END, TRUNCATED, carried, launcher
 
@@ -226,6 +226,23 @@ def test_the_second_port_is_used_where_the_first_is_closed(host: Peer, free_port
     connection.connect()
     assert connection.login.port == host.port
     connection.close()
+
+
+def test_a_port_that_never_answers_costs_its_head_start_only(host: Peer) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+        started = time.monotonic()
+        connection = Connection(host.route(ports=[port, host.port]))
+        connection.connect()
+        assert connection.login.port == host.port
+        assert time.monotonic() - started < CONNECT_SECONDS
+        connection.close()
+        for client in waiting:
+            client.close()
 
 
 def test_a_refusing_host_is_named_with_address_and_ports(host: Peer, free_port: int) -> None:

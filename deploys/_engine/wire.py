@@ -16,8 +16,6 @@ from gevent.os import make_nonblocking, nb_write
 
 from deploys._engine import secrets
 
-BROKEN = "A request that is no JSON object arrived."
-
 
 class Wire:
     """Owns the process's standard streams: only events leave by fd 1, all else goes, masked, to stderr."""
