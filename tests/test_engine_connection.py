@@ -278,11 +278,16 @@ def test_a_host_is_reached_through_a_proxy_command(host: Peer) -> None:
     connection.close()
 
 
-def test_going_on_over_a_new_login_closes_the_old_one(root: Connection) -> None:
+def test_a_new_login_is_the_deploy_users_and_going_on_over_it_closes_the_old_one(
+    host: Peer, root: Connection
+) -> None:
+    with pytest.raises(Unreachable, match="deploy is not let in"):
+        root.anew()
+    host.admit("deploy")
     old = root.login.transport
-    root.take_over(root.fresh(("root",), root.route.ports))
+    root.take_over(root.anew())
     assert not old.is_active()
-    assert root.run("echo still").text == "still\n"
+    assert (root.login.user, root.run("echo still").text) == ("deploy", "still\n")
 
 
 @pytest.fixture

@@ -88,9 +88,14 @@ class Connection:
             _keys_remedy(self.route),
         )
 
-    def fresh(self, users: tuple[str, ...], ports: tuple[int, ...]) -> Connection:
-        """Return a new connection as one of these users, on one of these ports; raises Unreachable."""
-        connection = Connection(replace(self.route, users=users, ports=ports))
+    def anew(self) -> Connection:
+        """Return a new login as it will be made from now on: the deploy user, the declared port.
+
+        Raises Unreachable when the next person could not log in.
+        """
+        route = self.route
+        users = tuple(user for user in route.users if user != "root") or route.users
+        connection = Connection(replace(route, users=users, ports=route.ports[:1]))
         connection.connect()
         return connection
 

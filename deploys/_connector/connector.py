@@ -77,10 +77,8 @@ class TrunklineConnector(BaseConnector):
 
         Raises ConnectError when the next person could not: the way in is broken.
         """
-        route = self.line.connection.route
-        users = tuple(user for user in route.users if user != "root") or route.users
         try:
-            self.line.connection.take_over(self.line.connection.fresh(users, route.ports[:1]))
+            self.line.connection.take_over(self.line.connection.anew())
         except TrunklineError as error:
             self.line.note(error)
             raise ConnectError(str(error)) from error

@@ -117,7 +117,7 @@ def test_a_guard_stays_armed_when_nobody_could_log_in_any_more_and_returns_the_h
         started.command("edge1", NO_LOGIN)
         (answer,) = started.confirm()
         assert (answer.armed, answer.ok) == (True, False)
-        assert "no new login as deploy works" in answer.error
+        assert "no new login works" in answer.error
         assert answer.returns_at in answer.remedy
     until = time.monotonic() + 30
     while True:
@@ -127,6 +127,15 @@ def test_a_guard_stays_armed_when_nobody_could_log_in_any_more_and_returns_the_h
             break
         assert time.monotonic() < until, state
         time.sleep(1)
+
+
+def test_confirming_over_a_broken_connection_makes_a_new_one(admitted: Twin, lab: Environment) -> None:
+    with engine(admitted, lab, "edge1") as started:
+        assert admitted.run("edge1", "pkill -KILL -f '^sshd.*: deploy@notty'").returncode == 0
+        time.sleep(0.5)
+        (answer,) = started.confirm()
+        assert (answer.armed, answer.ok) == (False, True), answer
+        assert started.command("edge1", "echo back").stdout == "back\n"
 
 
 def test_a_host_that_is_cut_off_is_noticed_within_20_seconds(admitted: Twin, lab: Environment) -> None:
