@@ -72,7 +72,7 @@ class Boot:
     def _nspawn(self) -> list[str]:
         return [
             *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--settings=no"),
-            *(f"--machine={namespace(self.twin, self.host)}", f"--hostname={self.host}"),
+            *(f"--machine={self.twin}.{self.host}", f"--hostname={self.host}"),
             *(f"--directory={self.directory / 'root'}", "--console=read-only", "--notify-ready=yes"),
             f"--network-namespace-path=/run/netns/{namespace(self.twin, self.host)}",
             *("--capability=all", f"--drop-capability={','.join(KEPT_FROM_HOSTS)}"),

@@ -6,6 +6,7 @@ hierarchy `name=systemd`, where a machine has one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from control import places
 from control.errors import TrunklineError
 
 
@@ -37,7 +39,19 @@ def hierarchies() -> tuple[Path, ...]:
 
 def cgroup_of(twin: str, host: str | None = None) -> str:
     """Return the path of the control group of a twin's daemons, or of one host."""
-    return f"trunkline.{twin}/{f'host.{host}' if host else 'daemons'}"
+    return f"trunkline.{mark(twin)}/{f'host.{host}' if host else 'daemons'}"
+
+
+def whole(twin: str) -> Cgroup:
+    """Return the group of everything of a twin."""
+    return Cgroup(str(Path(cgroup_of(twin)).parent))
+
+
+def mark(twin: str) -> str:
+    """Return the name by which the whole machine knows a twin: another TRUNKLINE_RUN has other twins."""
+    if places.run() == Path("/run/trunkline"):
+        return twin
+    return f"{twin}+{hashlib.sha256(bytes(places.run())).hexdigest()[:6]}"
 
 
 class Cgroup:

@@ -15,6 +15,7 @@ from itertools import cycle
 
 from control.errors import TrunklineError
 from inventories.model import Environment, Host
+from twin.cgroup import mark
 
 WORLD = "world"
 CONTROLLER = "controller"
@@ -95,7 +96,7 @@ class Layout:
 
 def namespace(twin: str, node: str) -> str:
     """Return the name of a node's network namespace."""
-    return f"{twin}.{node}"
+    return f"{mark(twin)}.{node}"
 
 
 def layout_of(environment: Environment, twin: str) -> Layout:

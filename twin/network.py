@@ -7,6 +7,7 @@ from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
 from control.errors import TrunklineError
+from twin.cgroup import mark
 from twin.command import command
 from twin.layout import DNS, LONE_GATEWAYS, NTP, PACKAGES, STRANGER, WORLD, Bridge, Layout, Wire, namespace
 
@@ -22,7 +23,7 @@ def path_of(twin: str, node: str) -> Path:
 
 def namespaces_of(twin: str) -> list[str]:
     """Return the names of a twin's namespaces that exist now."""
-    return sorted(path.name for path in NAMESPACES.glob(f"{twin}.*"))
+    return sorted(path.name for path in NAMESPACES.glob(f"{mark(twin)}.*"))
 
 
 def make_world(layout: Layout) -> None:

@@ -22,10 +22,13 @@ from urllib.parse import urlsplit, urlunsplit
 from control import places
 from control.errors import TrunklineError
 from twin.archive import Archive, Suite, credentials, upstream_proxy
-from twin.cgroup import Cgroup
+from twin.cgroup import whole
+from twin.command import command
 from twin.daemon import Daemon
 
-CGROUP = "trunkline._proxy"
+ACCOUNT = "apt-cacher-ng"
+"""Its package makes the account."""
+AS_ITSELF = ("setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups", "--")
 _PIP = """
 import json
 from pip._internal.configuration import Configuration
@@ -42,7 +45,7 @@ class Proxy:
     def __init__(self) -> None:
         self.directory = places.run() / "_proxy"
         self.daemon = Daemon(self.directory, "apt-cacher-ng")
-        self.cgroup = Cgroup(CGROUP)
+        self.cgroup = whole("_proxy")
 
     def take(self, user: str, archive: Archive) -> int:
         """Start it where it does not run, note the user, and return its port on loopback."""
@@ -67,14 +70,12 @@ class Proxy:
             self.cgroup.remove()
 
     def _start(self) -> None:
-        (places.cache() / "packages").mkdir(parents=True, exist_ok=True)
+        self._hand_over()
         for port in self._ports():
             if _answers(port):
                 continue
             (self.directory / "port").write_text(str(port))
-            self.daemon.start(
-                ["apt-cacher-ng", "-c", str(self.directory / "etc"), *self._options(port)], self.cgroup
-            )
+            self.daemon.start([*AS_ITSELF, *self._program(port)], self.cgroup)
             end = time.monotonic() + 5
             while time.monotonic() < end and self.daemon.alive():
                 if _answers(port):
@@ -91,10 +92,18 @@ class Proxy:
             yield int((self.directory / "port").read_text())
         yield from random.sample(range(12000, 30000), 10)
 
-    def _options(self, port: int) -> list[str]:
-        directories = [f"CacheDir={places.cache() / 'packages'}", f"LogDir={self.directory}"]
-        listening = [f"Port={port}", "BindAddress=127.0.0.1", f"SocketPath={self.directory}/socket"]
-        return ["ForeGround=1", *directories, *listening]
+    def _program(self, port: int) -> list[str]:
+        log = self.directory / "log"
+        directories = [f"CacheDir={places.cache() / 'packages'}", f"LogDir={log}", f"SocketPath={log}/socket"]
+        listening = ["ForeGround=1", f"Port={port}", "BindAddress=127.0.0.1"]
+        return ["apt-cacher-ng", "-c", str(self.directory / "etc"), *directories, *listening]
+
+    def _hand_over(self) -> None:
+        """Give the daemon's own account what it reads and writes; it needs nothing of root's."""
+        for directory in (places.cache() / "packages", self.directory / "log", self.directory / "etc"):
+            directory.mkdir(parents=True, exist_ok=True)
+            if directory.owner() != ACCOUNT or directory.name == "etc":
+                command("chown", "-R", f"{ACCOUNT}:{ACCOUNT}", str(directory))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from control.errors import TrunklineError
 from inventories.model import Environment, Release
 from twin import inside, network
 from twin.archive import Archive, archive
-from twin.cgroup import Cgroup, cgroup_of
+from twin.cgroup import whole
 from twin.disk import make_loop_nodes
 from twin.enter import enter_argv, refuse_inside
 from twin.identity import controller_key, forget_host_keys, pin_host_keys
@@ -208,7 +208,7 @@ class Twin:
 
     def _sweep(self) -> None:
         """End and remove whatever carries the twin's name, however it came to be."""
-        group = Cgroup(cgroup_of(self.name).partition("/")[0])
+        group = whole(self.name)
         if not group.kill(20):
             raise TrunklineError(f"Processes of the twin {self.name} do not end: {[*group.processes()]}.")
         group.remove()
