@@ -101,9 +101,12 @@ class Stage:
         )
         return str(done.stdout)
 
-    def plan_is_empty(self) -> bool:
-        """Say whether a plan finds nothing to change."""
-        return self.invoke("plan", "--env", ENVIRONMENT).expect(0, 2).code == 0
+    def planned(self, top: Path = TOP) -> list[str]:
+        """Return the steps that a deploy would do now, as `host: step`."""
+        told = self.invoke("plan", "--env", ENVIRONMENT, "--json", top=top).expect(0, 2)
+        events = [json.loads(line) for line in told.stdout.splitlines()]
+        steps = [event for event in events if event["event"] == "step" and event["change"] != "none"]
+        return [f"{step['host']}: {step['step']}" for step in steps]
 
     def fresh(self) -> None:
         """Bring every host to what a provider delivers."""

@@ -40,7 +40,7 @@ def stage() -> Iterator[Stage]:
 
 def test_bare_hosts_are_deployed_and_a_second_deploy_changes_nothing(stage: Stage) -> None:
     stage.healthy()
-    assert stage.plan_is_empty()
+    assert not stage.planned()
     assert stage.seconds_of_a_deploy(first=True) < COLD_SECONDS
     assert stage.seconds_of_a_deploy(first=False) < NO_OP_SECONDS
 
@@ -54,7 +54,7 @@ def test_after_a_reboot_of_every_host_nothing_is_to_do_and_every_check_holds(sta
     stage.healthy()
     for host in stage.hosts:
         stage.twin.reboot(host)
-    assert stage.plan_is_empty()
+    assert not stage.planned()
     stage.verify().ended.expect(0)
 
 
@@ -62,7 +62,7 @@ def test_after_the_twin_was_down_nothing_is_to_do(stage: Stage) -> None:
     stage.healthy()
     stage.twin.down()
     stage.twin.up()
-    assert stage.plan_is_empty()
+    assert not stage.planned()
 
 
 def proven(row: Row, stage: Stage) -> None:
