@@ -8,8 +8,10 @@ import pytest
 import testinfra
 
 from inventories.model import Environment, Host
-from verify.looks import LOOKS, stranger
+from verify import looks
+from verify.looks import Answers
 from verify.observed import Observed
+from verify.probes.ssh import Offer
 from verify.run import RUN
 from verify.seen_ports import Ports
 from verify.snapshot import Snapshot
@@ -61,30 +63,30 @@ def box(observed: Observed, declared: Host) -> Any:
 
 
 @pytest.fixture
-def offers(observed: Observed, declared: Host) -> dict[str, dict[str, Any] | str]:
+def offers(observed: Observed, declared: Host) -> dict[str, Offer | str]:
     """What sshd offers on each address, as the controller sees it; a string says why nothing was heard."""
-    return observed.get("offers", declared, LOOKS["offers"])
+    return observed.get("offers", declared, looks.offers)
 
 
 @pytest.fixture
-def password_login(observed: Observed, declared: Host) -> list[dict[str, Any]]:
+def password_login(observed: Observed, declared: Host) -> Answers:
     """What sshd answers to a password that is tried from outside."""
-    return observed.get("password_login", declared, LOOKS["password_login"])
+    return observed.get("password_login", declared, looks.password_login)
 
 
 @pytest.fixture
 def stranger_ports(observed: Observed, declared: Host) -> dict[str, Ports]:
     """TCP ports as a stranger sees them, by address."""
-    return observed.get("stranger_ports", declared, LOOKS["stranger_ports"])
+    return observed.get("stranger_ports", declared, looks.stranger_ports)
 
 
 @pytest.fixture
 def root_login(observed: Observed, declared: Host) -> str:
     """What sshd answers the controller's own key for root."""
-    return str(observed.get("root_login", declared, LOOKS["root_login"]))
+    return observed.get("root_login", declared, looks.root_login)
 
 
 @pytest.fixture
 def outside(observed: Observed) -> Vantage:
     """The stranger's place in the network."""
-    return stranger(observed)
+    return looks.stranger(observed)

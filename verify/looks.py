@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from inventories.model import Host
 from verify.connection import root_is_let_in
 from verify.observed import Observed
+from verify.probes.ssh import Login, NotSsh, Offer, ssh_offer
 from verify.seen_ports import Ports, stranger_sees
 from verify.snapshot import Snapshot
-from verify.vantage import Unseen, Vantage
+from verify.vantage import Vantage
 from verify.verdict import NotProven
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What sshd answered, and to whom: "stranger" or "controller"."""
+
+    place: str
+    logins: tuple[Login, ...]
 
 
 def addresses(host: Host) -> tuple[str, ...]:
@@ -35,32 +46,29 @@ def live(observed: Observed, host: Host) -> Snapshot:
     return observed.snapshot(host)
 
 
-def offers(observed: Observed, host: Host) -> dict[str, dict[str, Any] | str]:
+def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
     """Return what sshd offers on each address, or why nothing was heard, as the controller sees it."""
-    found: dict[str, dict[str, Any] | str] = {}
+    found: dict[str, Offer | str] = {}
     for address in addresses(host):
         try:
-            seen = observed.vantages["controller"].probe(
-                "ssh", address, "--port", str(host.ssh.port), "--timeout", "4"
-            )
-            found[address] = seen["offer"]
-        except Unseen as error:
+            found[address] = ssh_offer(address, host.ssh.port, timeout=4)
+        except (OSError, NotSsh) as error:
             found[address] = str(error)
     return found
 
 
-def password_login(observed: Observed, host: Host) -> list[dict[str, Any]]:
-    """Return what sshd answers to a random password: a stranger's, or the controller's where few may knock.
+def password_login(observed: Observed, host: Host) -> Answers:
+    """Return what sshd answers to a random password.
 
-    The stranger uses a throw-away address: the try counts as an attack.
+    A stranger tries it, from a throw-away address, because the try counts as an attack; the controller does
+    where few may knock, and where there is no stranger.
     """
-    vantage = observed.vantages["controller"] if host.ssh.sources else stranger(observed)
-    source = () if host.ssh.sources else ("--borrow", throw_away())
+    place = "controller" if host.ssh.sources or "stranger" not in observed.vantages else "stranger"
+    source = ("--borrow", throw_away()) if place == "stranger" else ()
     users = [word for user in (host.users.deploy, "root") for word in ("--user", user)]
     where = ["--port", str(host.ssh.port), "--timeout", "8", "--password", *users]
-    seen = vantage.probe("ssh", str(host.address.ip), *where, *source)
-    logins: list[dict[str, Any]] = seen["logins"]
-    return logins
+    seen = observed.vantages[place].probe("ssh", str(host.address.ip), *where, *source)
+    return Answers(place, tuple(Login(**login) for login in seen["logins"]))
 
 
 def throw_away() -> str:
@@ -71,7 +79,9 @@ def throw_away() -> str:
 def stranger_ports(observed: Observed, host: Host) -> dict[str, Ports]:
     """Return what a stranger sees of each address."""
     vantage = stranger(observed)
-    return {address: stranger_sees(observed, host, vantage, address) for address in addresses(host)}
+    with ThreadPoolExecutor() as pool:
+        seen = pool.map(lambda a: stranger_sees(observed, host, vantage, a), addresses(host))
+        return dict(zip(addresses(host), seen, strict=True))
 
 
 def root_login(observed: Observed, host: Host) -> str:

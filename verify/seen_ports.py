@@ -51,10 +51,17 @@ def _all(vantage: Vantage, address: str) -> tuple[set[int], str]:
 
 
 def _some(observed: Observed, host: Host, vantage: Vantage, address: str) -> tuple[set[int], str]:
-    listeners = observed.snapshot(host)["listeners"]
-    listening = {each["port"] for each in listeners if each["protocol"] == "tcp"}
     openings = host.openings(observed.environment)
     declared = {port for o in openings if o.protocol == "tcp" for port in (o.ports.first, o.ports.last)}
-    ports = ranges({*WELL_KNOWN, *listening, *declared})
-    seen = vantage.probe("tcp", address, "--ports", ports, "--timeout", "0.7")
-    return {each["port"] for each in seen["ports"] if each["state"] == "open"}, ports
+    first = {*WELL_KNOWN, *declared}
+    seen = _connect(vantage, address, first)  # while the host still tells on which others it listens
+    listeners = observed.snapshot(host)["listeners"]
+    rest = {each["port"] for each in listeners if each["protocol"] == "tcp"} - first
+    return seen | _connect(vantage, address, rest), ranges(first | rest)
+
+
+def _connect(vantage: Vantage, address: str, ports: set[int]) -> set[int]:
+    if not ports:
+        return set()
+    seen = vantage.probe("tcp", address, "--ports", ranges(ports), "--timeout", "0.7")
+    return {each["port"] for each in seen["ports"] if each["state"] == "open"}

@@ -7,11 +7,14 @@ from typing import Any
 
 from inventories.model import Host
 from verify.checks import check
+from verify.looks import Answers
+from verify.probes.ssh import Offer
 from verify.snapshot import Snapshot
 from verify.sshd import settings
 from verify.verdict import exactly, fail, not_proven
 
 DEPLOY = "Look for a drop-in in /etc/ssh/sshd_config.d that sorts before ours, then `invoke deploy`."
+VANTAGE = "Declare a vantage host, or rehearse: the twin has a stranger."
 PASSWORD_METHODS = {"password", "keyboard-interactive", "none", "hostbased"}
 MARKERS = {"ext-info-s", "kex-strict-s-v00@openssh.com"}
 """Stand among the key exchanges and are none (RFC 8308; OpenSSH PROTOCOL section 1.10)."""
@@ -33,7 +36,7 @@ def holds(live: Snapshot, wanted: Mapping[str, str]) -> None:
     fault="sshd-stopped", remedy="systemctl status ssh; `sshd -t`; a firewall or a route may be in the way."
 )
 def test_daemon_answers_on_every_address(
-    declared: Host, offers: dict[str, dict[str, Any] | str], evidence: dict[str, Any]
+    declared: Host, offers: dict[str, Offer | str], evidence: dict[str, Any]
 ) -> None:
     silent = {address: seen for address, seen in offers.items() if isinstance(seen, str)}
     if silent:
@@ -82,17 +85,16 @@ def test_password_login_is_off(live: Snapshot) -> None:
     remedy="The running sshd differs from its files: systemctl restart ssh.",
 )
 def test_password_is_refused_on_the_wire(
-    password_login: list[dict[str, Any]], evidence: dict[str, Any]
+    declared: Host, password_login: Answers, evidence: dict[str, Any]
 ) -> None:
-    evidence["answers"] = {login["user"]: login["password"] for login in password_login}
-    for login in password_login:
-        if taken := PASSWORD_METHODS & set(login["methods"]):
-            fail(f"{login['user']} may log in by {', '.join(sorted(taken))}", "publickey only")
-        if login["password"] not in ("not offered", "cut off"):
-            fail(
-                f"a random password for {login['user']} was {login['password']}",
-                "no password is even looked at",
-            )
+    evidence["answers"] = {login.user: login.password for login in password_login.logins}
+    for login in password_login.logins:
+        if taken := PASSWORD_METHODS & set(login.methods):
+            fail(f"{login.user} may log in by {', '.join(sorted(taken))}", "publickey only")
+        if login.password not in ("not offered", "cut off"):
+            fail(f"a random password for {login.user} was {login.password}", "no password is even looked at")
+    if password_login.place == "controller" and not declared.ssh.sources:
+        not_proven("refused to the controller; nobody outside could try", gates=False, remedy=VANTAGE)
 
 
 @check(fault="sshd-root-login-on", remedy=DEPLOY)
@@ -106,16 +108,16 @@ def test_root_cannot_log_in(live: Snapshot, root_login: str) -> None:
 
 @check(fault="sshd-weak-algorithm", remedy=DEPLOY)
 def test_only_modern_algorithms_are_offered(
-    declared: Host, offers: dict[str, dict[str, Any] | str], live: Snapshot
+    declared: Host, offers: dict[str, Offer | str], live: Snapshot
 ) -> None:
     modern = declared.release.openssh
     for address, seen in offers.items():
         if isinstance(seen, str):
             not_proven(f"{address}: {seen}")
-        exactly(set(seen["kex"]) - MARKERS, modern.kex)
-        exactly(seen["cipher"], modern.ciphers)
-        exactly(seen["mac"], modern.macs)
-        exactly(seen["host_key"], modern.host_keys)
+        exactly(set(seen.kex) - MARKERS, modern.kex)
+        exactly(seen.cipher, modern.ciphers)
+        exactly(seen.mac, modern.macs)
+        exactly(seen.host_key, modern.host_keys)
 
 
 @check(fault="sshd-not-reloaded", remedy="systemctl reload ssh: its files are newer than what it runs.")

@@ -73,7 +73,8 @@ def apt_config(request: Request) -> str:
 def apt_sources(request: Request) -> list[list[str]]:
     """Return each index apt would fetch: origin, address, suite, and the file that names it."""
     shown = said("apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(SOURCESENTRY)")
-    return [list(row) for row in sorted({tuple(line.split("|", 3)) for line in shown.splitlines()})]
+    plain = re.sub(r"//[^/@|]*@", "//***@", shown)  # an address may carry a password
+    return [list(row) for row in sorted({tuple(line.split("|", 3)) for line in plain.splitlines()})]
 
 
 @section("needrestart")
