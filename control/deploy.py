@@ -186,6 +186,8 @@ def _forwards(target: Target, console: Console) -> None:
     console.title("Try it from this machine:")
     key = places.controller_key_of(target.instance)
     for forward in Twin(target.environment, name=target.instance).forwards:
+        if forward.host not in target.names:
+            continue
         host = target.environment.host(forward.host)
         if forward.host_port == host.ssh.port:
             user = host.users.deploy

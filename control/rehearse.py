@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 
+from control import places
 from control.console import Console
 from control.deploy import HOLDS, deploy
 from control.plan import NOTHING, plan
@@ -29,6 +31,7 @@ def rehearse(env: str, twin: str, console: Console, *, keep: bool) -> int:
             console.say(f"The twin stays: `TRUNKLINE_REHEARSAL={env} invoke twin.status --env {env}`.")
         else:
             down(chosen, console, erase=True)
+            shutil.rmtree(places.state_of(chosen.instance), ignore_errors=True)
 
 
 def rehearsal_of(env: str, twin: str) -> Target:
