@@ -23,7 +23,7 @@ from twin.twin import Twin
 
 TOP = ledger.TOP
 ENVIRONMENT = "lab"
-HARDENING = ("inventories", "deploys", "templates", "twin", "prove/stage.py")
+HARDENING = ("inventories", "deploys", "templates", "twin")
 """What a healthy twin is made from: when it changes, the snapshot is made anew."""
 
 
@@ -110,7 +110,7 @@ class Stage:
 
     def fresh(self) -> None:
         """Bring every host to what a provider delivers."""
-        self._at(f"fresh-{ledger.digest('twin', 'inventories', 'prove/stage.py')}", self._boot)
+        self._at(f"fresh-{ledger.digest('twin', 'inventories')}", self._boot)
 
     def healthy(self) -> None:
         """Bring every host to a verified deploy of this tree."""
