@@ -11,6 +11,8 @@ from deploys._ops.manifest import Resource, resource
 from inventories.model import Environment, Host
 
 SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap)
+SYSTEM = ("ssh", "journal")
+"""The services whose units were there before us and stay."""
 KEPT = ("file", "symlink")
 """The kinds that are the manifest's business; a directory stays, with whatever others put into it."""
 
@@ -33,12 +35,18 @@ def units_of(host: Host) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*declared, ssh.unit_of(host), *swaps]))
 
 
+def own_units_of(host: Host) -> tuple[str, ...]:
+    """Return the units that go when they are no longer declared; the system's own never do."""
+    system = {name for service in SYSTEM for name in host.release.units[service]} | {ssh.unit_of(host)}
+    return tuple(name for name in units_of(host) if name not in system)
+
+
 def resources(host: Host, environment: Environment) -> list[Resource]:
     """Return everything that will be on the host because of us, for its manifest."""
     found = [manifest.file_resource(file) for file in rendered(host, environment) if file.kind in KEPT]
     found += [resource("user", user.name, "users") for user in host.users.accounts]
     found += [resource("package", name, "packages") for name in packages_of(host)]
-    found += [resource("unit", name, "units") for name in units_of(host)]
+    found += [resource("unit", name, "units") for name in own_units_of(host)]
     found += [resource("sysctl", key, "sysctl", value=v) for key, v in host.sysctls(environment).items()]
     return found + ([resource("swap", host.swap.path, "swap")] if host.swap else [])
 

@@ -56,7 +56,7 @@ def account(name: str, uid: int = 1000, **changes: Any) -> dict[str, Any]:
     """Return an account as it must be."""
     home = "/root" if name == "root" else f"/home/{name}"
     known = {"uid": uid, "gid": uid, "home": home, "shell": "/bin/bash", "locked": True, "expires": ""}
-    known |= {"password": password.digest("*"), "home_directory": f"{uid} {uid} 0755"}
+    known |= {"password": password.digest("*"), "home_directory": {"uid": uid, "mode": "0755"}}
     return {**known, "groups": [], "keys": 1, **changes}
 
 

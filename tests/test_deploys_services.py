@@ -43,6 +43,31 @@ def test_an_account_that_was_changed_by_hand_is_corrected() -> None:
     }
 
 
+@pytest.mark.parametrize("home", [None, {"uid": 0, "mode": "0755"}, {"uid": 1001, "mode": "0777"}])
+def test_a_home_from_which_sshd_takes_no_keys_is_corrected(home: dict[str, object] | None) -> None:
+    seen = converged(EDGE1, LAB)
+    seen.accounts["alice"]["home_directory"] = home
+    assert serve(EDGE1, LAB, seen).commands == {
+        "users: account alice": ["mkdir -p /home/alice && chown alice /home/alice && chmod go-w /home/alice"]
+    }
+
+
+def test_a_new_account_joins_the_group_of_its_name_where_there_is_one() -> None:
+    (command,) = serve(EDGE1, LAB, bare(EDGE1, LAB)).commands["users: account alice"]
+    assert "echo '--gid alice' || echo --user-group" in command
+
+
+def test_a_file_that_a_package_will_bring_and_that_must_go_is_in_the_plan() -> None:
+    plan = serve(EDGE1, LAB, bare(EDGE1, LAB)).plan
+    assert "- /etc/fail2ban/jail.d/defaults-debian.conf, where a package" in plan["fail2ban: files"].diff
+
+
+def test_no_orphan_is_ever_a_unit_of_the_system() -> None:
+    names = {r["name"] for r in site.resources(EDGE1, LAB) if r["kind"] == "unit"}
+    assert names
+    assert not names & {"ssh.service", "ssh.socket", "systemd-journald.service"}
+
+
 def test_a_removed_account_that_is_shut_already_is_left_alone() -> None:
     seen = converged(EDGE1, LAB)
     seen.system["manifest"]["resources"].append({"kind": "user", "name": "bob", "service": "users"})

@@ -28,7 +28,9 @@ def account(name: str, shell: str, has_password: bool = False) -> Iterator[str]:
 
 
 def _created(name: str, shell: str) -> str:
-    return f"useradd --create-home --user-group --password '*' --shell {quote(shell)} {name}"
+    group = f"$(getent group {name} >/dev/null && echo '--gid {name}' || echo --user-group)"
+    made = f"useradd --create-home {group} --password '*' --shell {quote(shell)} {name}"
+    return f"{made} && chown {name} /home/{name} && chmod go-w /home/{name}"
 
 
 def _corrected(name: str, shell: str, seen: dict[str, Any], has_password: bool) -> list[str]:
@@ -37,9 +39,15 @@ def _corrected(name: str, shell: str, seen: dict[str, Any], has_password: bool) 
     options += ["--password '*'"] * (not seen["locked"] and not has_password)
     options += ["--expiredate ''"] * (seen["expires"] != "")
     commands = [f"usermod {' '.join(options)} {name}"] if options else []
-    if seen["home_directory"] == "absent" or seen["home"] != f"/home/{name}":
-        commands.append(f"test -d /home/{name} || install -d -m 0750 -o {name} -g {name} /home/{name}")
+    if seen["home"] != f"/home/{name}" or not _is_home(seen):
+        commands.append(f"mkdir -p /home/{name} && chown {name} /home/{name} && chmod go-w /home/{name}")
     return commands
+
+
+def _is_home(seen: dict[str, Any]) -> bool:
+    """Say whether sshd lets somebody in with keys from this home (sshd_config(5), StrictModes)."""
+    home = seen["home_directory"]
+    return bool(home) and home["uid"] == seen["uid"] and not int(home["mode"], 8) & 0o022
 
 
 @operation

@@ -63,6 +63,13 @@ def difference(file: ManagedFile, stands: dict[str, Any]) -> str:
     return "\n".join([*shown, *list(unified_diff(before, after, lineterm="", n=1))[2:]])
 
 
+def _unseen(files: Sequence[ManagedFile]) -> list[str]:
+    """Name the files that must go as soon as a package that is still missing brings them."""
+    if not live.system()["packages"]["missing"]:
+        return []
+    return [f"- {file.path}, where a package brings it" for file in files if file.kind == "absent"]
+
+
 def _described(file: ManagedFile, fingerprint: list[str]) -> str:
     """Return path, kind, owner and mode, without the digest."""
     what = fingerprint[:4] if fingerprint[0] != "symlink" else fingerprint
@@ -143,7 +150,8 @@ def managed_set(
     """
     changes = differing(files)
     if changes:
-        report.plan(None, "change", "\n".join(difference(file, stands) for file, stands in changes))
+        shown = [difference(file, stands) for file, stands in changes]
+        report.plan(None, "change", "\n".join([*shown, *_unseen(files)]))
         if before is not None:
             yield FunctionCommand(before, (), {})
         yield from applied(service, files, checks)

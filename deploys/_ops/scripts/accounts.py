@@ -20,15 +20,15 @@ def shadow() -> dict[str, list[str]]:
         return {fields[0]: fields for fields in (line.rstrip("\n").split(":") for line in file)}
 
 
-def directory(path: str) -> str:
-    """Return `owner group mode` of a directory, or what stands there instead."""
+def directory(path: str) -> dict[str, Any] | None:
+    """Return owner and mode of a directory; None where there is none."""
     try:
         status = os.lstat(path)
     except OSError:
-        return "absent"
+        return None
     if not stat.S_ISDIR(status.st_mode):
-        return "no directory"
-    return f"{status.st_uid} {status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
+        return None
+    return {"uid": status.st_uid, "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
 
 
 def keys(home: str) -> int:
