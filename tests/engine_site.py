@@ -182,5 +182,5 @@ def thinking(host_: Host, environment: Environment) -> None:
 
 def chatty(host: Host, environment: Environment) -> None:
     """More to tell than a pipe holds."""
-    for step in range(400):
-        always("true", name=f"chatty: step {step} {'.' * 100}")
+    for step in range(40):
+        always("true", name=f"chatty: step {step} {'.' * 2000}")
