@@ -16,7 +16,7 @@ from inventories.model import Host
 from twin.boot import Boot
 from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
-from twin.disk import Disk, frozen
+from twin.disk import Disk, frozen, go_down
 from twin.inside import argv_inside
 from twin.supervisor import HostState, state_of
 
@@ -95,10 +95,21 @@ class Keeper:
         self.supervisor.stop(wait=30)
 
     def kill(self) -> None:
-        """End the host at once, as when its power is cut."""
+        """End the host at once."""
         self.supervisor.stop(wait=0, number=signal.SIGKILL)
         self.cgroup.kill()
         self.cgroup.remove()
+
+    def cut_power(self) -> None:
+        """End the host at once; what it has not synced to its disk is lost, as on real hardware."""
+        state = self.state
+        if state.alive:
+            go_down(self._mounted(state))
+        self.kill()
+
+    def _mounted(self, state: HostState) -> Path:
+        """The disk's mount point, seen through the host's own mount namespace."""
+        return Path(f"/proc/{state.nspawn}/root{self.directory / 'disk'}")
 
     def argv_inside(self, *argv: str) -> list[str]:
         """Return the argv that runs a program inside the host."""
@@ -107,8 +118,7 @@ class Keeper:
     def copy_disk(self, directory: Path) -> None:
         """Copy the disk into a directory; a running host stands still for that long."""
         state = self.state
-        mounted = Path(f"/proc/{state.nspawn}/root{self.directory / 'disk'}")
-        with frozen(mounted) if state.alive else nullcontext():
+        with frozen(self._mounted(state)) if state.alive else nullcontext():
             self.disk.copy_to(directory / f"{self.host.name}.img")
 
     def put_disk_back(self, directory: Path) -> None:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
+from control.errors import TrunklineError
 from twin import network
 from twin.boot import Boot
 from twin.cgroup import Cgroup, cgroup_of
@@ -75,12 +76,12 @@ class Supervisor:
     def run(self) -> None:
         """Boot until the host is shut down."""
         signal.signal(signal.SIGTERM, self._stop)
-        while True:
-            code = self._once()
-            if self.stopping or code != REBOOT:
-                break
-            self._tell("rebooting")
-        problem = "" if code == 0 or self.stopping else f"systemd-nspawn ended with {code}"
+        try:
+            while (code := self._once()) == REBOOT and not self.stopping:
+                self._tell("rebooting")
+            problem = "" if code == 0 or self.stopping else f"systemd-nspawn ended with {code}"
+        except TrunklineError as error:
+            problem = error.message
         self._tell("off", leader=0, problem=problem)
 
     def _once(self) -> int:

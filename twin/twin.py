@@ -80,6 +80,20 @@ class Twin:
         self.run(host, "systemctl reboot")
         self._keeper(host).wait(wait, after=before)
 
+    def power_off(self, host: str) -> None:
+        """Shut one host down in order; it stays off until `power_on` or `up`."""
+        self._keeper(host).shut_down()
+
+    def power_cut(self, host: str) -> None:
+        """Cut one host's power: it ends in the middle of its work and loses what it has not synced."""
+        self._keeper(host).cut_power()
+
+    def power_on(self, host: str, wait: float = 90) -> None:
+        """Boot one host that is off and wait until it is up, `wait` seconds at most."""
+        refuse_inside()
+        self._keeper(host).start()
+        self._keeper(host).settle(wait)
+
     def is_up(self, host: str) -> bool:
         """Say whether a host has booted and lives."""
         return self.state(host).ready

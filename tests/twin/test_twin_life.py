@@ -99,6 +99,31 @@ def test_a_host_that_was_shut_down_or_killed_comes_back_with_up(bare: Twin) -> N
     assert bare.run("edge2", "systemctl is-system-running").stdout == "running\n"
 
 
+def test_one_host_is_shut_down_or_cut_off_its_power_while_the_other_works(bare: Twin) -> None:
+    leader = bare.state("edge2").leader
+    for end in (bare.power_off, bare.power_cut):
+        bare.run("edge1", "echo 1 > /root/kept; sync; echo 1 > /root/unsynced")
+        end("edge1")
+        assert not bare.is_up("edge1")
+        bare.power_on("edge1")
+        assert bare.run("edge1", "cat /root/kept").stdout == "1\n"
+        assert (bare.run("edge1", "cat /root/unsynced").stdout == "1\n") == (end == bare.power_off)
+        bare.run("edge1", "rm -f /root/unsynced")
+    assert bare.state("edge2").leader == leader
+
+
+def test_a_host_that_cannot_boot_says_why(bare: Twin) -> None:
+    bare.power_off("edge1")
+    disk = bare.keepers["edge1"].disk.file
+    disk.rename(disk.with_suffix(".away"))
+    with pytest.raises(
+        TrunklineError, match=r"edge1 of the twin \S+ did not come up \(off\): systemd-nspawn ended"
+    ):
+        bare.power_on("edge1")
+    disk.with_suffix(".away").rename(disk)
+    bare.power_on("edge1")
+
+
 def test_a_host_of_another_release_needs_another_disk(bare: Twin, lab: Environment) -> None:
     edge1 = lab.host("edge1").model_copy(update={"os": "debian13"})
     changed = lab.model_copy(update={"hosts": (edge1, lab.host("edge2"))})
