@@ -96,6 +96,15 @@ def test_an_upload_that_breaks_off_leaves_nothing(line: Line) -> None:
     assert line.connection.run("ls -A /tmp/engine-line").text == ""
 
 
+def test_a_full_disk_is_named_and_the_old_file_stays(line: Line) -> None:
+    lock(line)
+    mount = "mkdir /tmp/engine-line/small; mount -t tmpfs -o size=64k none /tmp/engine-line/small"
+    assert line.change(f"{mount}; echo old > /tmp/engine-line/small/f").code == 0
+    outcome = line.upload(b"x" * 200_000, "/tmp/engine-line/small/f")
+    assert "No space left on device" in outcome.errors.splitlines()[-1]
+    assert line.change("cat /tmp/engine-line/small/*; umount /tmp/engine-line/small").text == "old\n"
+
+
 def test_the_lock_names_its_holder_to_the_next_one(line: Line) -> None:
     lock(line, holder="alice@box")
     other = Line(line.connection)

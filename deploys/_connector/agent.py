@@ -68,7 +68,7 @@ def _install(connection: Connection) -> None:
     folder = path.rpartition("/")[0]
     script = f"""mkdir -p {folder}
 new=$(mktemp {folder}/.new.XXXXXXXX) || exit 1
-cat > "$new"
+cat > "$new" || {{ rm -f "$new"; exit 1; }}
 if [ "$(stat -c %s "$new")" != {len(data)} ]; then rm -f "$new"; echo "the upload broke off" >&2; exit 1; fi
 chmod 0644 "$new" && mv -fT "$new" {path} || {{ rm -f "$new"; exit 1; }}
 for old in {folder}/agent-*.pyz; do

@@ -114,7 +114,7 @@ def _upload_script(path: str, size: int) -> str:
     return f"""umask 077
 case {target} in {INCOMING}/*) mkdir -p {INCOMING}; esac
 new=$(mktemp "$(dirname {target})/.trunkline.XXXXXXXX") || exit 1
-cat > "$new"
+cat > "$new" || {{ rm -f "$new"; exit 1; }}
 if [ "$(stat -c %s "$new")" != {size} ]; then rm -f "$new"; echo "the upload broke off" >&2; exit 1; fi
 if [ -f {target} ]; then chmod --reference={target} "$new"; chown --reference={target} "$new"; fi
 mv -fT "$new" {target} || {{ rm -f "$new"; exit 1; }}
