@@ -92,13 +92,10 @@ def drop_ins(request: Request) -> list[str]:
 
 @section("foreign_units")
 def foreign_units(request: Request) -> list[str]:
-    """Return unit files and drop-ins made on this host; links that enable or alias a unit are left out."""
+    """Return unit files and drop-ins made on this host; links that enable, alias or mask one are left out."""
+    links = ("/usr/lib/", "/lib/", "/dev/null")
     found = _unowned(UNITS)
-    return [
-        path
-        for path in found
-        if not (os.path.islink(path) and os.path.realpath(path).startswith(("/usr/lib/", "/lib/")))
-    ]
+    return [p for p in found if not (os.path.islink(p) and os.path.realpath(p).startswith(links))]
 
 
 @section("cron")

@@ -71,10 +71,17 @@ def apt_config(request: Request) -> str:
 
 @section("apt_sources")
 def apt_sources(request: Request) -> list[list[str]]:
-    """Return each index apt would fetch: origin, address, suite, and the file that names it."""
-    shown = said("apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(SOURCESENTRY)")
+    """Return each source: origin, address, suite, file. The origin is empty until its index was fetched."""
+    fields = "$(REPO_URI)|$(RELEASE)|$(SOURCESENTRY)"
+    declared = _rows(said("apt-get", "indextargets", "--no-release-info", "--format", fields))
+    fetched = _rows(said("apt-get", "indextargets", "--format", f"{fields}|$(ORIGIN)"))
+    origins = {row[:3]: row[3] for row in fetched}
+    return [[origins.get(row, ""), *row] for row in sorted(declared)]
+
+
+def _rows(shown: str) -> set[tuple[str, ...]]:
     plain = re.sub(r"//[^/@|]*@", "//***@", shown)  # an address may carry a password
-    return [list(row) for row in sorted({tuple(line.split("|", 3)) for line in plain.splitlines()})]
+    return {tuple(line.split("|")) for line in plain.splitlines()}
 
 
 @section("needrestart")
