@@ -238,6 +238,14 @@ def secrets_rotate(
     rotate(target(env, "", twin), Console(), name, number("length", length, 16, 512))
 
 
+@command("remove", name="The secret's name.")
+def secrets_remove(c: Context, name: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
+    """Forget a secret that no inventory value refers to any more."""
+    from control.vault import forget
+
+    forget(target(env, "", twin), Console(), name)
+
+
 @command("list")
 def secrets_list(
     c: Context, env: str = "lab", twin: str = "", json: bool = False, debug: bool = False
@@ -282,6 +290,7 @@ namespace.add_collection(
         secrets_set,
         secrets_generate,
         secrets_rotate,
+        secrets_remove,
         secrets_list,
         secrets_recipients,
         secrets_identity,

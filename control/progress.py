@@ -79,7 +79,7 @@ class LiveBoard(SilentBoard):
         self._what = what
         self._running = Running()
         self._spinner = Spinner("dots")
-        self._live = Live(self, console=terminal, refresh_per_second=8, transient=True)
+        self._live = Live(self, console=terminal, refresh_per_second=4, transient=True)
 
     def working(self, host: str, step: str) -> None:
         """Show that a host began a step."""

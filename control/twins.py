@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from control.console import Console
-from control.errors import TrunklineError
+from control.errors import Interrupted, TrunklineError
 from control.target import Target
 
 NODES = ("controller", "stranger")
@@ -38,7 +38,12 @@ def up(target: Target, console: Console) -> None:
             board.said("twin", text)
             board.working("twin", text)
 
-        twin_of(target).up(progress=told)
+        try:
+            twin_of(target).up(progress=told)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "Interrupted while the twin boots.", "What is up stays; run it again, or `invoke twin.down`."
+            ) from None
         board.done("twin", "boot")
 
 

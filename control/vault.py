@@ -44,6 +44,12 @@ def rotate(target: Target, console: Console, name: str, length: int) -> None:
     console.say(f"{name} has a new value, not deployed yet. {_next(target, name)}")
 
 
+def forget(target: Target, console: Console, name: str) -> None:
+    """Take a secret out of the store; what the hosts hold of it goes with the next deploy."""
+    store_of(target).remove(name)
+    console.say(f"{name} is gone from {store_of(target).path.name}.")
+
+
 def listing(target: Target, console: Console) -> int:
     """List the names: held and used, missing, unused. Returns 1 when one is missing that nobody will make."""
     store = store_of(target)
