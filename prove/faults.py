@@ -44,7 +44,7 @@ SSH = (
         "sshd-password-on-until-restart",
         "ssh.password_is_refused_on_the_wire",
         "a running sshd that still takes passwords is found although its files say no",
-        f"{_sshd(PASSWORDS)} && rm {SSHD}",
+        f"{_sshd(PASSWORDS)} && sleep 1 && rm {SSHD}",
     ),
     Fault(
         "sshd-root-login-on",
