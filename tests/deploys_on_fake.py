@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pyinfra.api.command import FileUploadCommand, FunctionCommand
@@ -23,7 +22,6 @@ from inventories.model import Environment, Host, User
 
 PASSWORD = "correct horse battery staple"
 """The value of every secret."""
-RECORDED = Path(__file__).resolve().parent / "recorded"
 FACTS = {
     "files": "Tell which paths differ",
     "accounts": "Tell who may log in here",
