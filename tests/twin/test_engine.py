@@ -148,7 +148,7 @@ def test_a_host_that_is_cut_off_is_noticed_within_20_seconds(admitted: Twin, lab
     try:
         with Engine(lab, admitted.name, note) as started:
             started.open(["edge1"], deploy="engine_site:endless")
-            started.lock("a test", "me", lease=30)
+            started.lock("a test", "me", lease=5)
             started.plan()
             events = started.apply(["edge1"])
             next(events)
