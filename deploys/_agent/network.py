@@ -14,6 +14,7 @@ _NOISE_PAIRS = ("expires", "error", "nhid")
 _FOREIGN_TYPES = ("local", "broadcast", "anycast", "multicast")
 # Table 220 is strongSwan's: its daemon owns every line of it.
 _FOREIGN_TABLE = "table 220"
+_FLAGS = ("nodad", "noprefixroute", "home", "autojoin")
 _OURS = ("proto boot", "proto static")
 State = dict[str, Any]
 
@@ -89,9 +90,12 @@ def _addresses() -> list[list[str]]:
                 words += ["broadcast", str(item["broadcast"])]
             if item.get("label") not in (None, link["ifname"]):
                 words += ["label", str(item["label"])]
+            flags = [flag for flag in _FLAGS if item.get(flag)]
             # A lease's lifetime cannot be given back, but an address without one is better than none.
             kind = "dynamic" if item.get("dynamic") else "fixed"
-            found.append([str(link["ifname"]), kind, *words, "scope", str(item.get("scope", "global"))])
+            found.append(
+                [str(link["ifname"]), kind, *words, "scope", str(item.get("scope", "global")), *flags]
+            )
     return found
 
 

@@ -9,6 +9,8 @@ import json
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,3 +169,9 @@ def prepare(twin: Twin) -> list[Host]:
         host.sh("sync")
     twin.snapshot("agent")
     return hosts
+
+
+def each(hosts: list[Host], what: Callable[[Host], object]) -> None:
+    """Do something on all hosts at the same time."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(what, hosts))
