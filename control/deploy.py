@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence, Set
 
 from control import history, places
 from control.console import Console
-from control.engine import ApplyFailed, Engine
+from control.engine import ApplyFailed, Engine, Place
 from control.engine import Interrupted as EngineInterrupted
 from control.errors import Interrupted, TrunklineError
 from control.plan import tell as tell_plan
 from control.preflight import preflight
 from control.progress import Board
-from control.session import LEASE, opened, show
+from control.session import LEASE, Session, opened, show
 from control.target import Target
 from control.verification import Verification, verify
 from control.verification import tell as tell_verification
@@ -30,22 +30,35 @@ def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int
     The twin, where the environment lives in one, is up already.
     """
     known = history.known_failures(target.instance, target.names)
-    with opened(target, console) as session:
-        engine = session.engine
-        with console.progress(f"deploy {target.instance}") as board:
-            for name, survey in preflight(session, target, board, adopt=adopt).items():
-                for note in survey.notes:
-                    console.warn(f"{name}: {note}.")
-            engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
-            settle_guards(engine, target, console)
-            changed = _converge(engine, target, console, board)
-        if not changed:
-            console.say("Nothing to change.")
-        verification = _verified(engine, target, console)
-        engine.unlock()
+    finished: list[str] = []
+    try:
+        with opened(target, console) as session:
+            _applied(session, target, console, finished, adopt=adopt, wait=wait)
+            verification = _verified(session.engine, target, console)
+            session.engine.unlock()
+    except ApplyFailed as error:
+        raise stopped(error, finished, target) from error
+    except KeyboardInterrupt:
+        raise Interrupted("Interrupted.", _left(finished, (), (), target)) from None
     tell_verification(verification, console)
     table(target, verification, console)
     return ending(verification, known, console)
+
+
+def _applied(
+    session: Session, target: Target, console: Console, finished: list[str], *, adopt: bool, wait: float
+) -> None:
+    """Bring the hosts there; `finished` names those that are."""
+    engine = session.engine
+    with console.progress(f"deploy {target.instance}") as board:
+        for name, survey in preflight(session, target, board, adopt=adopt).items():
+            for note in survey.notes:
+                console.warn(f"{name}: {note}.")
+        engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
+        settle_guards(engine, target, console)
+        changed = _converge(engine, target, console, board, finished)
+    if not changed:
+        console.say("Nothing to change.")
 
 
 def _verified(engine: Engine, target: Target, console: Console) -> Verification:
@@ -87,7 +100,7 @@ def batches(target: Target) -> Iterator[list[str]]:
             yield others
 
 
-def _converge(engine: Engine, target: Target, console: Console, board: Board) -> bool:
+def _converge(engine: Engine, target: Target, console: Console, board: Board, finished: list[str]) -> bool:
     """Plan, then apply what differs; return whether there was anything."""
     for name in target.names:
         board.working(name, "plan")
@@ -98,32 +111,31 @@ def _converge(engine: Engine, target: Target, console: Console, board: Board) ->
         tell_plan(steps, target, console, diffs=False)
     if not any(step.changes for step in steps):
         return False
-    done: list[str] = []
     for batch in batches(target):
-        try:
-            for event in engine.apply(batch):
-                show(event, console, board)
-        except ApplyFailed as error:
-            raise stopped(error, done, target) from error
+        for event in engine.apply(batch):
+            show(event, console, board)
         _confirmed(engine, batch)
-        done += batch
+        finished += batch
     return True
 
 
 def stopped(error: ApplyFailed, finished: Sequence[str], target: Target) -> TrunklineError:
     """Say what broke, and what was done and what was not."""
-    begun = Counter(host for host, _ in error.done)
-    open_steps = Counter(host for host, _ in error.not_done)
-    parts = [f"{name} is finished" for name in finished]
-    for name in dict.fromkeys([*begun, *open_steps]):
-        total = begun[name] + open_steps[name]
-        parts.append(f"{name}: {begun[name]} of {total} steps done, {open_steps[name]} not")
-    untouched = [name for name in target.names if name not in {*finished, *begun, *open_steps}]
-    parts += [f"{', '.join(untouched)} not touched"] if untouched else []
-    where = f"{'; '.join(parts)}. The lock is released; the next deploy goes on from here."
+    left = _left(finished, error.done, error.not_done, target)
     if isinstance(error, EngineInterrupted):
-        return Interrupted("Interrupted.", where)
-    return TrunklineError(error.message, f"{error.remedy} {where}".strip())
+        return Interrupted("Interrupted.", left)
+    return TrunklineError(error.message, f"{error.remedy} {left}".strip())
+
+
+def _left(finished: Sequence[str], done: Sequence[Place], not_done: Sequence[Place], target: Target) -> str:
+    """Say host by host how far a deploy came."""
+    begun, ahead = Counter(host for host, _ in done), Counter(host for host, _ in not_done)
+    parts = [f"{name} is finished" for name in finished]
+    for name in dict.fromkeys([*begun, *ahead]):
+        parts.append(f"{name}: {begun[name]} of {begun[name] + ahead[name]} steps done, {ahead[name]} not")
+    untouched = [name for name in target.names if name not in {*finished, *begun, *ahead}]
+    parts += [f"{', '.join(untouched)} not changed"] if untouched else []
+    return f"{'; '.join(parts)}. The lock is released; the next deploy goes on from here."
 
 
 def _confirmed(engine: Engine, batch: Sequence[str]) -> None:
