@@ -45,7 +45,7 @@ UPDATES = (
         "updates.needrestart_is_kept_in_check",
         "a needrestart that would wait for a person in the night is found",
         "mkdir -p /etc/needrestart/conf.d;"
-        " echo \"\\$nrconf{restart} = 'i';\" > /etc/needrestart/conf.d/zz-by-hand.conf",
+        " echo \"\\$nrconf{restart} = 'i';\" > /etc/needrestart/conf.d/zzz-by-hand.conf",
     ),
     Fault(
         "reboot-overdue",
