@@ -2,76 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any
-from unittest import mock
-
-import pytest
+from agent_crash import (
+    FILES,
+    SERVICES,
+    armed,
+    break_in,
+    crashes,
+    each_file_is_old_or_new,
+    leftovers,
+    start,
+    states,
+)
 from agent_host import Host, fresh
-
-from deploys._agent import durable
-
-Tree = dict[str, tuple[str, int, str]]
-FILES = [
-    {"path": "/etc/app/main.conf", "text": "new main, and longer than before\n", "mode": "0600"},
-    {"path": "/etc/app/conf.d/10-part.conf", "text": "new part\n"},
-    {"path": "/etc/app/conf.d/50-provider.conf", "kind": "absent"},
-    {"path": "/etc/app/link", "kind": "symlink", "target": "new-target"},
-    {"path": "/etc/app/made/below", "text": "in a directory that has to be made\n"},
-]
-SERVICES = {
-    "services": [{"service": "app", "files": ["/etc/app", "/etc/app.conf"], "reload": [["sh", "-c", "true"]]}]
-}
-
-
-def start(host: Host) -> None:
-    host.write("/etc/app/main.conf", "old main\n", 0o640)
-    host.write("/etc/app/conf.d/50-provider.conf", "of the provider\n")
-    host.place("/etc/app/link").symlink_to("old-target")
-
-
-def each_file_is_old_or_new(live: Tree, old: Tree, new: Tree) -> bool:
-    names = {name for name in {*live, *old, *new} if {old.get(name, " ")[0], new.get(name, " ")[0]} != {"d"}}
-    return all(
-        live.get(name) in (old.get(name), new.get(name))
-        for name in names
-        if (live.get(name) or old.get(name) or new[name])[0] != "directory"
-    )
-
-
-def leftovers(host: Host) -> list[str]:
-    state = host.place("/var/lib/trunkline")
-    found = [
-        name
-        for name in ("journal.json", "staging", "guard/armed", "guard/ballast")
-        if (state / name).exists()
-    ]
-    units = host.place("/etc/systemd/system")
-    return found + [path.name for path in units.rglob("trunkline-guard*")]
-
-
-def crashes(words: tuple[str, ...], prepare: Any, stdin: Any = "") -> Iterator[tuple[int, Host]]:
-    """Every host on which the command was killed, one step later each time, until it comes to its end."""
-    for step in range(1, 1000):
-        with fresh() as host:
-            start(host)
-            prepare(host)
-            killed = host.killed_at(step, *words, stdin=stdin)
-            yield step, host
-            if not killed:
-                assert step > 15, "the command was hardly ever killed: this proves nothing"
-                return
-    raise AssertionError("the command never came to its end")
-
-
-def states() -> tuple[Tree, Tree]:
-    with fresh() as host:
-        start(host)
-        old = host.tree()
-        assert host.apply("app", FILES).code == 0
-        return old, host.tree()
 
 
 def test_a_set_killed_at_any_step_is_old_or_new_file_by_file_and_wholly_so_after_the_next_command() -> None:
@@ -127,21 +69,6 @@ def test_a_set_return_killed_at_any_step_is_old_or_new_and_nothing_is_lost() -> 
         if host.tree() == new:
             assert host.agent("set", "return", "app").code == 0, "the generation must still be there"
         assert host.text("/etc/app/main.conf") == "old main\n"
-
-
-def armed(host: Host) -> str:
-    told = host.agent("guard", "arm", "--seconds", "60", stdin=SERVICES)
-    assert told.code == 0, told.sentence
-    return str(told.report["id"])
-
-
-def break_in(host: Host) -> None:
-    host.write("/etc/app/main.conf", "locked out\n", 0o666)
-    host.write("/etc/app/added/deep/file", "added\n")
-    host.write("/etc/app.conf", "was absent\n")
-    host.place("/etc/app/conf.d/50-provider.conf").unlink()
-    host.place("/etc/app/link").unlink()
-    host.place("/etc/app/conf.d").chmod(0o777)
 
 
 def test_an_arming_killed_at_any_step_is_dropped_or_armed_and_a_new_one_can_follow() -> None:
@@ -241,119 +168,3 @@ def test_a_kill_of_a_confirmation_never_lets_the_timer_return_a_confirmed_change
             assert not leftovers(host), step
             if not killed:
                 return
-
-
-def test_no_file_is_renamed_into_place_before_its_content_is_on_disk() -> None:
-    synced: set[int] = set()
-    late: list[str] = []
-    fsync, rename = os.fsync, os.rename
-
-    def watched_fsync(fd: int) -> None:
-        synced.add(os.fstat(fd).st_ino)
-        fsync(fd)
-
-    def watched_rename(source: str, target: str, **more: Any) -> None:
-        info = os.lstat(source)
-        if not os.path.islink(source) and not os.path.isdir(source) and info.st_ino not in synced:
-            late.append(source)
-        rename(source, target, **more)
-
-    with fresh() as host, ExitStack() as patches:
-        start(host)
-        patches.enter_context(mock.patch.object(os, "fsync", watched_fsync))
-        patches.enter_context(mock.patch.object(os, "rename", watched_rename))
-        assert host.apply("app", FILES).code == 0
-        assert host.agent("set", "return", "app").code == 0
-        armed(host)
-        break_in(host)
-        assert host.agent("guard", "return").code == 0
-    assert synced
-    assert not late
-
-
-def test_every_directory_of_a_set_is_on_disk_before_its_journal_is_gone() -> None:
-    order: list[str] = []
-    fsync, unlink = os.fsync, durable.unlink
-
-    def watched_fsync(fd: int) -> None:
-        order.append(os.readlink(f"/proc/self/fd/{fd}"))
-        fsync(fd)
-
-    def watched_unlink(path: str) -> None:
-        order.append(f"unlink {path}")
-        unlink(path)
-
-    with fresh() as host:
-        start(host)
-        path = host.bundle("app", FILES)
-        with (
-            mock.patch.object(os, "fsync", watched_fsync),
-            mock.patch.object(durable, "unlink", watched_unlink),
-        ):
-            host.agent("set", "apply", path)
-        gone = order.index(f"unlink {host.root}/var/lib/trunkline/journal.json")
-        folders = {str(host.place(str(item["path"])).parent) for item in FILES}
-        assert folders <= set(order[:gone])
-
-
-@pytest.mark.parametrize("command", ["apply", "return"])
-def test_a_disk_that_fills_up_at_any_write_leaves_everything_as_it_was(command: str) -> None:
-    for step in range(1, 400):
-        with fresh() as host:
-            start(host)
-            if command == "return":
-                assert host.apply("app", FILES).code == 0
-            before = host.tree()
-            words = (
-                ("set", "return", "app")
-                if command == "return"
-                else ("set", "apply", host.bundle("app", FILES))
-            )
-            with FullDisk(step) as writes:
-                answer = host.agent(*words)
-            host.agent("recover")
-            if answer.code:
-                assert host.tree() == before, step
-                assert answer.sentence
-            assert not leftovers(host), step
-            if writes() < step:
-                assert host.tree() != before
-                return
-    raise AssertionError("the command never ran out of writes")
-
-
-def test_a_guard_returns_its_files_on_a_disk_without_room_and_writes_its_report_once_there_is_some() -> None:
-    with fresh() as host:
-        start(host)
-        old = host.tree()
-        armed(host)
-        break_in(host)
-        with FullDisk(1):
-            assert host.agent("guard", "return").code == 1
-        assert host.tree() == old
-        assert host.agent("guard", "return").report["outcome"] == "returned"
-        assert host.tree() == old
-        assert not leftovers(host)
-
-
-class FullDisk:
-    """From the `step`-th write on the disk has no room for a new file's content."""
-
-    def __init__(self, step: int) -> None:
-        self.step, self.count = step, 0
-
-    def __enter__(self) -> Any:
-        write = os.write
-
-        def limited(fd: int, data: Any) -> int:
-            self.count += 1
-            if self.count >= self.step:
-                raise OSError(28, "No space left on device")
-            return write(fd, data)
-
-        self.patch = mock.patch.object(os, "write", limited)
-        self.patch.start()
-        return lambda: self.count
-
-    def __exit__(self, *_: object) -> None:
-        self.patch.stop()

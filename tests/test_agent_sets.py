@@ -97,6 +97,25 @@ def test_what_the_checker_refuses_never_came_into_force(host: Host) -> None:
     assert clean(host)
 
 
+def test_a_set_that_only_takes_away_is_checked_as_well(host: Host) -> None:
+    gone = [{"path": MAIN, "kind": "absent"}]
+    there = sh(f"test -e {{{MAIN}}}")
+    assert host.apply("app", gone, check=there, check_tree="/etc/app").report["error"] == "check"
+    assert host.text(MAIN) == "old main\n"
+    assert host.apply("app", gone, check=sh(f"! test -e {{{MAIN}}}"), check_tree="/etc/app").code == 0
+    assert host.text(MAIN) is None
+
+
+def test_a_directory_that_others_filled_meanwhile_does_not_keep_the_rest_from_returning(host: Host) -> None:
+    before = host.text(MAIN)
+    files = [{"path": "/srv/app", "kind": "directory", "mode": "0755"}, {"path": MAIN, "text": "new\n"}]
+    load = sh(f"echo theirs > {host.root}/srv/app/theirs; exit 1")
+    assert host.apply("app", files, load=load).report["error"] == "load"
+    assert host.text(MAIN) == before
+    assert host.text("/srv/app/theirs") == "theirs\n"
+    assert clean(host)
+
+
 def test_without_a_private_view_the_checker_decides_after_the_swap_and_all_returns(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,7 @@ def test_root_keeps_its_keys_until_the_new_login_is_proven(host: Host) -> None:
     commands = serve(host, LAB, bare(host, LAB)).commands
     order = list(commands)
     assert commands["users: root's keys"][0] == "call login_proven"
-    assert order.index("users: keys and sudo") < order.index("guard: arm") < order.index("ssh: files")
+    assert order.index("guard: arm") < order.index("users: keys and sudo") < order.index("ssh: files")
     assert order.index("guard: confirm") < order.index("users: root's keys")
 
 
@@ -55,7 +55,7 @@ def test_root_keeps_its_keys_until_the_new_login_is_proven(host: Host) -> None:
 def test_the_guard_stands_around_what_could_lock_us_out(host: Host) -> None:
     order = list(serve(host, LAB, bare(host, LAB)).commands)
     between = order[order.index("guard: arm") + 1 : order.index("guard: confirm")]
-    assert {step.partition(":")[0] for step in between} == {"ssh", "firewall", "sysctl"}
+    assert {step.partition(":")[0] for step in between} == {"users", "ssh", "firewall", "sysctl"}
 
 
 @HOSTS

@@ -127,6 +127,27 @@ def test_a_twin_killed_while_it_came_up_is_cleaned_away(spare: Twin, seed: int) 
     assert_same(before, machine(spare.name))
 
 
+def test_the_making_of_an_image_ends_with_the_command_that_wanted_it(
+    twin: Twin, spare: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUNKLINE_CACHE", str(tmp_path))
+    before = machine(spare.name)
+    process = subprocess.Popen([sys.executable, "-c", UP.format(spare.name)])
+    while not [*tmp_path.glob("images/*.building/usr/bin/dpkg")]:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    spare.down()
+    end = time.monotonic() + 5
+    while str(tmp_path) in (
+        left := subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    ):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+    assert_same(before, machine(spare.name))
+
+
 def test_a_twin_killed_while_it_came_up_comes_up_again(spare: Twin) -> None:
     for moment in (0.7, 1.3, 2.0):
         process = subprocess.Popen([sys.executable, "-c", UP.format(spare.name)], start_new_session=True)

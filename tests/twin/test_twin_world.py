@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import time
 from ipaddress import IPv4Network, IPv6Network
 
@@ -127,3 +128,21 @@ def test_a_controller_inside_the_hosts_own_subnet_is_reached_by_both_families(la
             assert b"SSH" in banner(twin, "controller", address)
     finally:
         twin.erase()
+
+
+def test_a_process_inside_the_twin_cannot_change_it(twin: Twin) -> None:
+    enter = f"from twin.enter import enter; enter({twin.name!r}, 'controller')"
+    look = "import socket; print(socket.gethostbyname('edge1.lab.example'))"
+    imports = "from inventories.model import load; from twin.twin import Twin"
+    argv = [sys.executable, "-c", f"{enter}; {look}; {imports}; Twin(load('lab'), {twin.name!r}).up()"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stdout == "198.51.100.11\n"
+    assert f"This process is inside {twin.name}.controller and cannot change a twin" in done.stderr
+
+
+def test_what_needs_a_running_twin_says_so(lab: Environment) -> None:
+    says = r"The twin nowhere is not up\.\n  Bring it up: invoke twin\.up"
+    with pytest.raises(TrunklineError, match=says):
+        Twin(lab, "nowhere").ntp_offset(1)
+    with pytest.raises(TrunklineError, match=says):
+        Twin(lab, "nowhere").power_on("edge1")
