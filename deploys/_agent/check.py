@@ -40,6 +40,7 @@ def can_be_private() -> bool:
 def ask(argv: list[str], trees: list[str], staged: list[Staged], seconds: float) -> Outcome:
     """The checker's answer about the staged files as if they were in force."""
     binds: list[tuple[str, str]] = []
+    durable.make_dir(state("staging"))
     roots = sorted({_existing(tree) for tree in trees})
     for index, root in enumerate(roots):
         copy = os.path.join(state("staging"), f"tree-{index}")

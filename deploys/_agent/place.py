@@ -60,7 +60,11 @@ def put_back(entry: Entry, store: str) -> bool:
 
     Where the disk is full the kept copy itself is linked into place, which needs no room.
     """
-    if entry.same(look(entry.path)):
+    live = look(entry.path)
+    if entry.same(live):
+        return False
+    if entry.kind == "absent" and live.kind == "directory" and os.listdir(on_disk(entry.path)):
+        # Others have put files there meanwhile, which are not ours to take away.
         return False
     if entry.kind != "file":
         put(entry, stage(entry, b"") if entry.kind == "symlink" else "")
