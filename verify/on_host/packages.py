@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 import json
 import re
+import subprocess
 from typing import Any
 
-from verify.on_host.section import Request, modified, said, section, text
+from verify.on_host.section import SURROUNDINGS, Request, modified, said, section, text
 
 NEEDRESTART = """
 our %nrconf; my $file = '/etc/needrestart/needrestart.conf';
@@ -31,11 +32,34 @@ def os_release(request: Request) -> dict[str, str]:
 
 
 @section("pending")
-def pending(request: Request) -> list[dict[str, str]]:
-    """Return what an upgrade would install by the lists as they are, and where it comes from."""
+def pending(request: Request) -> list[dict[str, Any]]:
+    """Return what an upgrade would install by the lists as they are, and whether it mends a security hole."""
     simulated = said("apt-get", "-s", "-qq", "-o", "Debug::NoLocking=1", "dist-upgrade", timeout=60)
     found = re.findall(r"(?m)^Inst (\S+) \[(\S+)\] \((\S+) ([^\[)]*)", simulated)
-    return [{"package": p, "installed": a, "offered": b, "origin": o.strip()} for p, a, b, o in found]
+    mended = _security_versions([name for name, *_ in found])
+    return [
+        {
+            "package": name, "installed": old, "offered": new, "origin": origin.strip(),
+            "security": any(_newer(version, old) for version in mended.get(name, ())),
+        }
+        for name, old, new, origin in found
+    ]  # fmt: skip
+
+
+def _security_versions(names: list[str]) -> dict[str, list[str]]:
+    """Return the versions in the security archives: what apt would take may come from elsewhere."""
+    found: dict[str, list[str]] = {}
+    lines = said("apt-cache", "madison", *names).splitlines() if names else []
+    rows = (line.split("|") for line in lines)
+    for name, version, source in ((part.strip() for part in row) for row in rows):
+        if "-security" in source:
+            found.setdefault(name, []).append(version)
+    return found
+
+
+def _newer(version: str, than: str) -> bool:
+    argv = ["dpkg", "--compare-versions", version, "gt", than]
+    return subprocess.run(argv, env=SURROUNDINGS, check=False).returncode == 0
 
 
 @section("stamps")
