@@ -20,7 +20,6 @@ CLONE_NEWNS = 0x00020000
 MS_REC_SLAVE = 0x4000 | 0x80000
 MS_BIND = 0x1000
 _BIND = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
-_entered: list[str] = []
 
 
 def resolv_conf_of(name: str) -> Path:
@@ -44,7 +43,6 @@ def enter(name: str, node: str) -> None:
     ):
         number = ctypes.get_errno()
         raise TrunklineError(f"{node} of the twin {name} cannot be entered: {os.strerror(number)}.")
-    _entered.append(f"{name}.{node}")
 
 
 def enter_argv(name: str, node: str) -> list[str]:
@@ -55,11 +53,13 @@ def enter_argv(name: str, node: str) -> list[str]:
 
 
 def refuse_inside() -> None:
-    """Raise where this process has entered a node: what it would mount or start would be lost there."""
-    if _entered:
-        raise TrunklineError(
-            f"This process is inside {_entered[0]} and cannot change the twin.", "Do it from outside."
-        )
+    """Raise where this process is in a node's network: what it would mount or start would be lost there."""
+    mine = os.stat("/proc/self/ns/net").st_ino
+    for path in network.NAMESPACES.glob("*.*"):
+        if path.stat().st_ino == mine:
+            raise TrunklineError(
+                f"This process is inside {path.name} and cannot change a twin.", "Do it from outside."
+            )
 
 
 def _namespace(name: str, node: str) -> Path:

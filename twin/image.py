@@ -21,6 +21,8 @@ from inventories.model import Release
 from twin.archive import KEYRING, Archive, Suite, apt_settings
 from twin.provider import PACKAGES_OF_IMAGE, image_files
 
+MORTAL = ("setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+"""What is started by this ends, with all of its own, when the command that wanted it is killed."""
 WEEK = 7 * 24 * 3600
 Progress = Callable[[str], None]
 _MISSING = re.compile(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate")
@@ -86,6 +88,7 @@ def _build(path: Path, suites: tuple[Suite, ...], apt: dict[str, str], proxy_por
     shutil.rmtree(building, ignore_errors=True)
     options = {"Acquire::http::Proxy": f"http://127.0.0.1:{proxy_port}", "Acquire::Languages": "none"} | apt
     argv = [
+        *MORTAL,
         *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"),
         *(f'--aptopt={name} "{value}"' for name, value in options.items()),
         *("--dpkgopt=force-unsafe-io", f"--keyring={KEYRING}"),

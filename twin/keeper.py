@@ -9,6 +9,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from control import places
 from control.errors import TrunklineError
@@ -38,7 +39,7 @@ class Keeper:
         return state_of(self.directory)
 
     @property
-    def phase(self) -> str:
+    def phase(self) -> Literal["ready", "booting", "rebooting", "off", "absent"]:
         """The host's phase in one word; a host whose keeper was killed is off."""
         if not self.disk.exists():
             return "absent"

@@ -32,7 +32,7 @@ class HostStatus:
 
     name: str
     os: str
-    phase: Literal["ready", "booting", "rebooting", "stopping", "off", "absent"] | str
+    phase: Literal["ready", "booting", "rebooting", "off", "absent"]
     addresses: tuple[str, ...]
     boots: int
     disk_mb: int

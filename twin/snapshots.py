@@ -35,6 +35,9 @@ class Snapshots:
                 f"The twin {self.twin} has no disk of {', '.join(absent)} yet.",
                 "Bring it up first: invoke twin.up",
             )
+        for keeper in self.keepers:
+            if keeper.supervisor.alive():
+                keeper.settle(60)  # a disk that is just being mounted cannot be frozen
         new = self.directory / f".{label}.new"
         shutil.rmtree(new, ignore_errors=True)
         with ThreadPoolExecutor() as pool:

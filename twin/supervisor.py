@@ -17,6 +17,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from control.errors import TrunklineError
 from twin import network
@@ -26,15 +27,16 @@ from twin.daemon import started
 from twin.disk import Disk
 from twin.layout import Layout
 
+Phase = Literal["ready", "booting", "rebooting", "off"]
 REBOOT = 133
 """What systemd-nspawn ends with when its host wants to be booted again."""
 
 
 @dataclass(frozen=True)
 class HostState:
-    """How a host is: `phase` is booting, ready, stopping, rebooting or off."""
+    """How a host is: `phase` is booting, ready, rebooting or off."""
 
-    phase: str = "off"
+    phase: Phase = "off"
     boots: int = 0
     leader: int = 0
     """The host's PID 1, as the machine counts."""
@@ -131,7 +133,7 @@ class Supervisor:
         if self.nspawn and self.nspawn.returncode is None:
             self.nspawn.terminate()
 
-    def _tell(self, phase: str, **changed: object) -> None:
+    def _tell(self, phase: Phase, **changed: object) -> None:
         nspawn = self.nspawn.pid if self.nspawn else 0
         now = {"phase": phase, "nspawn": nspawn, "since": time.time()}
         self.state = HostState(**{**asdict(self.state), **now, **changed})

@@ -91,6 +91,7 @@ class Twin:
     def power_on(self, host: str, wait: float = 90) -> None:
         """Boot one host that is off and wait until it is up, `wait` seconds at most."""
         refuse_inside()
+        self._refuse_down()
         self._keeper(host).start()
         self._keeper(host).settle(wait)
 
@@ -124,6 +125,7 @@ class Twin:
 
     def ntp_offset(self, seconds: float) -> None:
         """Let the time server be off by so many seconds; 0 is the truth."""
+        self._refuse_down()
         self.world.offset = seconds
 
     def cut(self, host: str) -> None:
@@ -176,6 +178,12 @@ class Twin:
         return HostStatus(
             host.name, host.os, keeper.phase, addresses, state.boots, keeper.disk.taken_mb, state.problem
         )
+
+    def _refuse_down(self) -> None:
+        if not self.world.whole():
+            raise TrunklineError(
+                f"The twin {self.name} is not up.", f"Bring it up: invoke twin.up --twin {self.name}"
+            )
 
     def _keeper(self, host: str) -> Keeper:
         if host not in self.keepers:
