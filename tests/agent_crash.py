@@ -29,12 +29,9 @@ def start(host: Host) -> None:
 
 
 def each_file_is_old_or_new(live: Tree, old: Tree, new: Tree) -> bool:
-    names = {name for name in {*live, *old, *new} if {old.get(name, " ")[0], new.get(name, " ")[0]} != {"d"}}
-    return all(
-        live.get(name) in (old.get(name), new.get(name))
-        for name in names
-        if (live.get(name) or old.get(name) or new[name])[0] != "directory"
-    )
+    """No file or link is anything in between; directories aside, which come before and go after their files."""
+    names = {name for tree in (live, old, new) for name, seen in tree.items() if seen[0] != "directory"}
+    return all(live.get(name) in (old.get(name), new.get(name)) for name in names)
 
 
 def leftovers(host: Host) -> list[str]:
