@@ -44,6 +44,9 @@ class Substitution(NamedTuple):
     by: str
     where: str
 
+    def __str__(self) -> str:
+        return f"{self.what}: {self.by} ({self.where})"
+
 
 SUBSTITUTIONS = (
     Substitution("DNS", f"the twin's own server at {DNS}", "/etc/resolv.conf"),
