@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from verify.checks import catalogue
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -44,7 +47,7 @@ from verify.checks import check
 from verify.verdict import fail, not_proven, same, warn
 
 @check(fault="none", remedy="nothing")
-def test_all_is_well(declared): pass
+def test_all_is_well(evidence, observed, declared): pass
 
 @check(fault="warned", remedy="think")
 def test_a_warning_is_told(declared): warn("smoke", "no smoke")
@@ -206,6 +209,26 @@ def test_junit_names_the_failure_and_skips_what_is_blocked() -> None:
     assert [suite.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["6", "1", "0", "2"]
     failure = next(suite.iter("failure"))
     assert "seen port 23, wanted port 22" in str(failure.get("message")) + str(failure.text)
+
+
+def test_a_refused_environment_ends_with_its_first_problem() -> None:
+    done = real("--env", "prod")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"Exit: prod is refused: .*, wanted .* \(and \d+ more\)\. `invoke lint --env prod` shows all\.\n",
+        done.stderr,
+    )
+
+
+def real(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run the project's own checks."""
+    argv = [sys.executable, "-m", "pytest", "verify/", "-p", "no:cacheprovider", *options]
+    return subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False)
+
+
+def test_the_projects_own_checks_are_listed() -> None:
+    done = real("--list-checks")
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [check.id for check in catalogue()]
 
 
 def test_the_list_of_checks_contacts_nobody() -> None:

@@ -66,10 +66,10 @@ def _silence(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item of each check for each host that has what the check is about."""
     check = check_of(metafunc.function)
-    if check is None:
-        return
     run = metafunc.config.stash.get(RUN, None)
-    hosts = [h for h in (run.hosts if run else ()) if check.applies is None or check.applies(h)]
+    if check is None or run is None:
+        return
+    hosts = [host for host in run.hosts if check.applies is None or check.applies(host)]
     metafunc.parametrize("declared", hosts, ids=[h.name for h in hosts])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from control import places
 from control.errors import TrunklineError
-from inventories.model import Environment, Host, ModelError, load
+from inventories.model import Environment, Host, ModelError, Problem, load
 from verify.observed import Observed
 from verify.report import Report
 from verify.vantage import Vantage
@@ -58,10 +58,17 @@ def _environment(name: str | None) -> Environment:
     except LookupError as error:
         raise TrunklineError(f"{error.args[0]}.") from None
     except ModelError as error:
-        raise TrunklineError(f"{name} is refused: {error}") from None
+        raise _refused(name, error.problems) from None
     if problems := tuple(environment.lint()):
-        raise TrunklineError(f"{name} is refused: {'; '.join(map(str, problems))}")
+        raise _refused(name, problems)
     return environment
+
+
+def _refused(name: str, problems: tuple[Problem, ...]) -> TrunklineError:
+    rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return TrunklineError(
+        f"{name} is refused: {problems[0]}{rest}.", f"`invoke lint --env {name}` shows all."
+    )
 
 
 def _chosen(environment: Environment, names: list[str]) -> tuple[Host, ...]:
