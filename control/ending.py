@@ -80,8 +80,7 @@ def explanations(error: BaseException) -> list[tuple[str, str]]:
     if isinstance(error, TrunklineError):
         return [(error.message, error.remedy)]
     if isinstance(error, ModelError):
-        told = [(str(problem), "") for problem in error.problems]
-        return [*told[:-1], (told[-1][0], "Correct the inventory; nothing was contacted.")]
+        return [_refusal([str(problem) for problem in error.problems])]
     if isinstance(error, KeyboardInterrupt):
         return [(str(error) or "Interrupted.", "")]
     if isinstance(error, PermissionError):
@@ -96,3 +95,11 @@ def explanations(error: BaseException) -> list[tuple[str, str]]:
             "This is a defect of Trunkline; --debug shows where.",
         )
     ]
+
+
+def _refusal(problems: list[str]) -> tuple[str, str]:
+    """Tell all that is wrong with an inventory as one error."""
+    remedy = "Correct the inventory; nothing was contacted."
+    if len(problems) == 1:
+        return problems[0], remedy
+    return f"The inventory is refused; {len(problems)} things are wrong.", "\n".join([*problems, remedy])

@@ -17,6 +17,8 @@ from control.errors import TrunklineError
 from control.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
+NO_CHECK = 5
+"""pytest's exit code when nothing was collected."""
 VERDICTS = ("ok", "warn", "fail", "not proven", "blocked")
 
 
@@ -56,15 +58,15 @@ def verify(
         report = Path(directory) / "report.json"
         argv = _argv(target, report, strict=strict, disruptive=disruptive, keyword=keyword)
         returncode, said = _run(argv, target, console)
-        if not report.exists():
+        if returncode == NO_CHECK:
             raise TrunklineError(
-                f"The checks could not run ({_last(said)}).", "`--debug` shows all that pytest said."
+                f"No check matches {keyword!r}.", "`pytest verify/ --list-checks` names them all."
             )
+        if not report.exists():
+            raise _broken_off(said)
         held = json.loads(report.read_text())
     if returncode not in (0, 1) or held["ok"] != (returncode == 0):
-        raise TrunklineError(
-            f"The checks broke off ({_last(said)}).", "`--debug` shows all that pytest said."
-        )
+        raise _broken_off(said)
     return Verification(tuple(held["checks"]), held["seconds"], held["ok"])
 
 
@@ -99,6 +101,14 @@ def _run(argv: list[str], target: Target, console: Console) -> tuple[int, str]:
     if console.debug:
         print(said, file=sys.stderr)
     return process.returncode, said
+
+
+def _broken_off(said: str) -> TrunklineError:
+    """Return why the checks could not run, in the plugin's own sentence where it has one."""
+    last, remedy = _last(said), "`invoke verify --debug` shows all that pytest said."
+    if last.startswith("error: "):
+        return TrunklineError(f"{last.removeprefix('error: ')}.", remedy)
+    return TrunklineError(f"The checks could not run: {last}.", remedy)
 
 
 def _last(said: str) -> str:

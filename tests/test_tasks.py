@@ -110,6 +110,13 @@ def test_lint_names_every_problem_of_an_example_and_fails() -> None:
     assert ran.stdout.splitlines()[-1].startswith("inventories/prod.py is refused: ")
 
 
+def test_every_command_refuses_an_example_and_says_all_that_is_wrong_with_it() -> None:
+    said = run("deploy", "--env", "prod").stderr.splitlines()
+    assert said[0].startswith("error: The inventory is refused; ")
+    assert all(line.startswith("  ") for line in said[1:])
+    assert said[-1] == "  Correct the inventory; nothing was contacted."
+
+
 def test_an_error_is_an_event_too_for_a_program() -> None:
     ran = run("show", "--env", "nosuch", "--json")
     (event,) = [json.loads(line) for line in ran.stdout.splitlines()]
