@@ -11,6 +11,8 @@ from deploys._ops.manifest import Resource, resource
 from inventories.model import Environment, Host
 
 SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap)
+GUARDED = (users, ssh, firewall, sysctl)
+"""The services that could lock us out."""
 SYSTEM = ("ssh", "journal")
 """The services whose units were there before us and stay."""
 KEPT = ("file", "symlink")
@@ -66,10 +68,10 @@ def begin(host: Host, environment: Environment, declared: list[Resource]) -> Non
 
 
 def guarded(host: Host, environment: Environment) -> tuple[guard.Guarded, ...]:
-    """Return what the guard remembers: sshd, the firewall, kernel settings and the way to the network."""
+    """Return what the guard remembers: keys, sshd, the firewall, kernel settings, the way to the network."""
     keys = tuple(host.sysctls(environment))
     kernel = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=keys, routes=True)
-    return (ssh.guarded(host), firewall.guarded(host), kernel)
+    return (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host), kernel)
 
 
 def site(host: Host, environment: Environment) -> None:
@@ -78,13 +80,13 @@ def site(host: Host, environment: Environment) -> None:
     begin(host, environment, declared)
     intended = manifest.intend(declared, name="manifest: intend")
     apt.packages(packages_of(host), name="packages: install")
-    users.users(host, environment)
     armed = guard.arm(
         guarded(host, environment),
-        [file for service in (ssh, firewall, sysctl) for file in service.files(host, environment)],
+        [file for service in GUARDED for file in service.files(host, environment)],
         host.sysctls(environment),
         name="guard: arm",
     )
+    users.users(host, environment)
     ssh.ssh(host, environment)
     firewall.firewall(host, environment)
     sysctl.sysctl(host, environment)

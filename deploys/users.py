@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from control import places
 from deploys._ops import accounts
 from deploys._ops.files import Checks, managed_set
-from deploys._ops.guard import login_proven
+from deploys._ops.guard import Guarded, login_proven
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
 from inventories.model import ControllerKey, Environment, Host, User
@@ -52,6 +52,12 @@ def files(host: Host, environment: Environment) -> list[ManagedFile]:
 def root_files(host: Host, environment: Environment) -> list[ManagedFile]:
     """Return root's keys: none."""
     return _keys("root", "/root", Account(()))
+
+
+def guarded(host: Host, environment: Environment) -> Guarded:
+    """Return what the guard remembers: a key that nobody holds must not be the last one."""
+    paths = (file.path for file in files(host, environment) if file.kind != "directory")
+    return Guarded("users", files=tuple(paths))
 
 
 def users(host: Host, environment: Environment) -> None:
