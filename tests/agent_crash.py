@@ -29,7 +29,7 @@ def start(host: Host) -> None:
 
 
 def each_file_is_old_or_new(live: Tree, old: Tree, new: Tree) -> bool:
-    """No file or link is anything in between; directories aside, which come before and go after their files."""
+    """No file or link is in between; directories do not count, they come before and go after their files."""
     names = {name for tree in (live, old, new) for name, seen in tree.items() if seen[0] != "directory"}
     return all(live.get(name) in (old.get(name), new.get(name)) for name in names)
 

@@ -157,8 +157,11 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def prepare(twin: Twin) -> list[Host]:
     """Every host with the agent and an active UFW that lets SSH in; a snapshot `agent` of that."""
-    twin.restore("bare")
     hosts = [Host(twin, host.name) for host in twin.environment.hosts]
+    if "agent" in twin.snapshots():
+        twin.restore("agent")
+        return hosts
+    twin.restore("bare")
     for host in hosts:
         host.install()
         host.sh(
