@@ -86,13 +86,13 @@ def _whole(stage: Stage, before: dict[str, hostside.Files], middle: dict[str, ho
         require(not left, f"{host}: left over: {', '.join(left)}")
 
 
-def _killed_at(fraction: float, first: bool) -> Callable[[Stage, Popen[str]], Evidence]:
+def _killed_at(fraction: float, first: bool, alone: bool) -> Callable[[Stage, Popen[str]], Evidence]:
     def breaks(stage: Stage, deploy: Popen[str]) -> Evidence:
         moment = fraction * stage.seconds_of_a_deploy(first=first)
         time.sleep(moment)
         done = deploy.poll() is not None
-        kill(deploy)
-        return {"killed_after": round(moment, 2), "was_done": done}
+        kill(deploy, alone=alone)
+        return {"killed_after": round(moment, 2), "was_done": done, "engine_killed_too": not alone}
 
     return breaks
 
@@ -141,7 +141,7 @@ def _controller(number: int, fraction: float) -> Broken:
     return Broken(
         f"controller-{number + 1:02}",
         f"a controller killed after {fraction:.0%} of {what} does no harm",
-        _killed_at(fraction, first),
+        _killed_at(fraction, first, alone=number % 3 == 2),
         first,
     )
 

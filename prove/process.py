@@ -50,10 +50,12 @@ def started(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subproces
     )  # fmt: skip
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a program and everything it started in its session; nobody gets to clean up."""
-    for pid in _session(process.pid):
-        _kill(pid)
+def kill(process: subprocess.Popen[str], *, alone: bool = False) -> None:
+    """Kill a program, and (unless it is to die `alone`) everything it started: nobody gets to clean up."""
+    family = [process.pid] if alone else _family(process.pid)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in family:
+            _send(pid, number)
     process.communicate()
 
 
@@ -78,21 +80,23 @@ def run(argv: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float =
     return ended(started(argv, cwd, env), timeout, since)
 
 
-def _session(leader: int) -> list[int]:
-    """Return the processes of a session, its leader first, so that nobody sees a child die before."""
-    members = [leader]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != leader:
-            try:
-                if os.getsid(int(entry.name)) == leader:
-                    members.append(int(entry.name))
-            except ProcessLookupError:
-                continue
-    return members
+def _family(eldest: int) -> list[int]:
+    """Return a process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+        children.setdefault(parent, []).append(int(entry.parent.name))
+    family = [eldest]
+    for member in family:
+        family.extend(children.get(member, []))
+    return family
 
 
-def _kill(pid: int) -> None:
+def _send(pid: int, number: int) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return
