@@ -56,7 +56,7 @@ def kill(process: subprocess.Popen[str], *, alone: bool = False) -> None:
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in family:
             _send(pid, number)
-    process.communicate()
+    process.communicate(timeout=120)
 
 
 def ended(process: subprocess.Popen[str], timeout: float, since: float | None = None) -> Ended:
