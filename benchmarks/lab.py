@@ -54,7 +54,7 @@ def timed(*argv: str, cache: Path | None = None) -> float:
 
 
 def bare_script(twin: Twin) -> float:
-    """Install the same packages on all hosts at once by a plain shell script: the least a fresh deploy takes."""
+    """Install the same packages on all hosts at once by a shell script: the least a fresh deploy takes."""
     twin.up()
 
     def install(name: str) -> None:
