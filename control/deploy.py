@@ -54,6 +54,8 @@ def _applied(
         for name, survey in preflight(session, target, board, adopt=adopt).items():
             for note in survey.notes:
                 console.warn(f"{name}: {note}.")
+        for name in target.names:
+            board.working(name, "lock")
         engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
         settle_guards(engine, target, console)
         changed = _converge(engine, target, console, board, finished)

@@ -133,21 +133,21 @@ class PlainBoard(SilentBoard):
         """Print what a step came to."""
         self._running.steps.pop(host, None)
         if outcome:
-            print(_line(self._running, host, step, outcome, seconds).plain, flush=True)
+            _put(_line(self._running, host, step, outcome, seconds).plain)
 
     def said(self, host: str, text: str) -> None:
         """Print a line."""
-        print(_line(self._running, host, text, "", None).plain.rstrip(), flush=True)
+        _put(_line(self._running, host, text, "", None).plain.rstrip())
 
     def _signs_of_life(self) -> None:
         while not self._over.wait(STILL):
             for host, (step, since) in sorted(dict(self._running.steps).items()):
                 waited = time.monotonic() - since
                 if waited >= STILL:
-                    print(f"{self._running.elapsed():>7}  {host}  {step}  ... {_clock(waited)}", flush=True)
+                    _put(f"{self._running.elapsed():>7}  {host}  {step}  ... {_clock(waited)}")
 
     def __enter__(self) -> Self:
-        print(self._what, flush=True)
+        _put(self._what)
         self._pulse.start()
         return self
 
@@ -156,6 +156,11 @@ class PlainBoard(SilentBoard):
     ) -> None:
         self._over.set()
         self._pulse.join()
+
+
+def _put(line: str) -> None:
+    """Print a line in one piece: several threads tell what they do."""
+    print(f"{line}\n", end="", flush=True)
 
 
 def _line(running: Running, host: str, step: str, outcome: str, seconds: float | None) -> Text:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from control.console import Console
 from control.target import Target
+from control.verification import VERDICTS
 
 if TYPE_CHECKING:
     from control.engine import Engine
@@ -44,7 +45,7 @@ def deployed(release: dict[str, Any] | None) -> tuple[str, str, str, str]:
     if not release:
         return ("never", "", "", "")
     verdicts = release.get("verdicts") or {}
-    said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) or "not run"
+    said = ", ".join(f"{verdicts[each]} {each}" for each in VERDICTS if each in verdicts) or "not run"
     return (release.get("commit", ""), release.get("who", ""), release.get("when", ""), said)
 
 
