@@ -13,6 +13,7 @@ from typing import Any
 
 from control import places
 from inventories.model import Environment, Host
+from verify.children import run
 
 INVENTORIES = Path(__file__).resolve().parent.parent / "inventories"
 CONNECT_SECONDS = 10
@@ -89,13 +90,7 @@ class Connection:
     def python(self, program: str, timeout: float) -> bytes:
         """Run a Python program on the host as root and return what it prints. Raises Unreachable."""
         try:
-            done = subprocess.run(
-                [*self.argv, AS_ROOT],
-                input=program.encode(),
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-            )
+            done = run([*self.argv, AS_ROOT], input=program.encode(), timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"{self.host.name} did not answer within {timeout:.0f} s") from error
         if done.returncode:
@@ -139,7 +134,7 @@ def _log_in(connection: Connection) -> str:
 def root_is_let_in(way: Way, host: Host) -> str:
     """Try to log in as root with the controller's key, anew; return "let in" or ssh's words."""
     argv = ["ssh", "-F", str(way.config), "-o", "ControlPath=none", "-l", "root", host.name, "true"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    done = run(argv, timeout=20)
     return "let in" if done.returncode == 0 else _last_word(done.stderr)
 
 

@@ -11,6 +11,7 @@ from shutil import rmtree
 from typing import Any, TypeVar, cast
 
 from inventories.model import Environment, Host
+from verify.children import end_all
 from verify.collector import collect
 from verify.connection import Connection, Way, connect
 from verify.snapshot import Snapshot
@@ -62,7 +63,9 @@ class Observed:
 
     def close(self) -> None:
         """End all connections and forget the sockets."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        self._pool.shutdown(wait=True)
         for (name, _), future in self._looks.items():
             if name == "connection" and not future.cancelled() and future.exception() is None:
                 future.result().close()

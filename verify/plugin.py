@@ -191,12 +191,12 @@ def _evidence(item: pytest.Item) -> dict[str, Any]:
     return dict(getattr(item, "funcargs", {}).get("evidence", {}))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report, and let the exit code say whether all holds."""
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the report, and let the exit code say whether all holds; an interruption keeps its own."""
     run = session.config.stash.get(RUN, None)
     if run is None or session.config.option.collectonly:
         return
-    if run.report.entries:
+    if run.report.entries and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         session.exitstatus = pytest.ExitCode.OK if run.report.ok else pytest.ExitCode.TESTS_FAILED
     if session.config.option.report:
         run.report.save(session.config.option.report, run.seconds)

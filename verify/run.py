@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from datetime import UTC, datetime
 
@@ -46,6 +47,7 @@ class Run:
 
             vantages["stranger"] = Vantage("stranger", tuple(enter_argv(self.instance, "stranger")))
             enter(self.instance, "controller")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left open
         self.observed = Observed(self.environment, self.instance, vantages, thorough=self.disruptive)
         return self.observed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
@@ -15,7 +16,7 @@ from verify.regions import ports, sources
 from verify.rules import Table, canonical, fates, tables
 from verify.seen_ports import Ports, open_to_anybody
 from verify.snapshot import Snapshot
-from verify.verdict import exactly, fail, not_proven
+from verify.verdict import exactly, fail, not_proven, same
 
 UFW = "Say `invoke deploy`: it reconciles UFW. A rule that UFW does not know must be deleted by hand."
 FROM_DHCP = {("udp", 68, 67), ("udp", 546, 547)}
@@ -141,12 +142,10 @@ def _native_rules(ruleset: list[dict[str, Any]]) -> Iterator[tuple[str, str, str
 
 
 @check(fault="ufw-off-at-boot", remedy="systemctl enable ufw; set ENABLED=yes in /etc/ufw/ufw.conf.")
-def test_ufw_returns_at_boot(box: Any) -> None:
-    enabled = box.package("ufw").is_installed and box.service("ufw").is_enabled
-    file = box.file("/etc/ufw/ufw.conf")
-    configured = file.exists and file.contains("^ENABLED=yes")
-    if not (enabled and configured):
-        fail(f"unit enabled: {enabled}, ENABLED=yes: {configured}", "both")
+def test_ufw_returns_at_boot(live: Snapshot) -> None:
+    configured = re.findall(r"(?mi)^ENABLED=(\S+)", live["ufw"]["ufw.conf"])
+    seen = {"unit": live.unit("ufw.service").get("UnitFileState"), "ENABLED": configured[-1:]}
+    same(seen, {"unit": "enabled", "ENABLED": ["yes"]})
 
 
 @check(

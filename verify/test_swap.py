@@ -34,6 +34,8 @@ def test_is_exactly_the_declared(declared: Host, live: Snapshot, environment: En
     )
     if environment.in_twin:
         not_proven(
-            "shared kernel: the twin's hosts cannot swap; the file and its unit are right", gates=False
+            "shared kernel: the twin's hosts cannot swap; the file and its unit are right",
+            gates=False,
+            remedy=REAL,
         )
     same({"in use": [u["path"] for u in swap["used"]]}, {"in use": [wanted.path]})

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verify.children import run
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,16 +34,15 @@ class Vantage:
     def run(self, *argv: str, timeout: float = 20) -> str:
         """Run a program from here and return what it prints. Raises Unseen."""
         try:
-            done = subprocess.run(
-                [*self.prefix, *argv], cwd=ROOT, env=_surroundings(), stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=timeout, check=False,
-            )  # fmt: skip
+            done = run([*self.prefix, *argv], timeout=timeout, cwd=ROOT, env=_surroundings())
         except subprocess.TimeoutExpired as error:
             raise Unseen(f"{argv[0]} from {self.name} took longer than {timeout:.0f} s") from error
         if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or [
+                f"ended with {done.returncode}"
+            ]
             raise Unseen(f"from {self.name}: {lines[-1][:300]}")
-        return done.stdout
+        return done.stdout.decode(errors="replace")
 
     def _json(self, argv: list[str], timeout: float) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run(*argv[len(self.prefix) :], timeout=timeout))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 
@@ -23,6 +25,7 @@ def borrowed(address: str | None) -> Iterator[str | None]:
     if not routes:
         raise OSError(f"there is no default route for {address} to be used on")
     place = (f"{address}/{32 if version == 4 else 128}", "dev", routes[0]["dev"])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else the address would stay behind
     _ip("address", "add", *place, *(("nodad",) if version == 6 else ()))
     try:
         yield address
