@@ -91,7 +91,7 @@ def surveyed(engine: Engine, host: Host) -> Survey:
     middle = (began + time.time()) / 2
     if result.returncode == NO_PYTHON:
         raise TrunklineError(
-            f"{host.name}: there is no python3.", "Install it there: `apt-get install python3-minimal`."
+            f"{host.name}: there is no python3.", "Install it there: `apt-get install python3`."
         )
     try:
         seen = json.loads(result.stdout)

@@ -145,7 +145,7 @@ def test_a_host_without_python_is_told_which_package_to_install(
     monkeypatch.setattr(line.connection, "run", lambda script, *rest: run(hidden + script, *rest))
     with pytest.raises(TrunklineError, match="edge1 has no python3") as caught:
         answer(line.connection, ["lock", "show"])
-    assert caught.value.remedy == "Install it there: apt-get install python3-minimal"
+    assert caught.value.remedy == "Install it there: apt-get install python3"
 
 
 def test_an_agent_that_refuses_gives_its_own_sentence(line: Line) -> None:

@@ -41,7 +41,7 @@ def call(
     if outcome.code == NO_PYTHON:
         raise TrunklineError(
             f"{connection.route.host} has no python3, which the agent needs.",
-            "Install it there: apt-get install python3-minimal",
+            "Install it there: apt-get install python3",
         )
     return outcome
 
