@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 
 from control import history, places
 from control.console import Console
@@ -51,14 +51,15 @@ def _applied(
     """Bring the hosts there; `finished` names those that are."""
     engine = session.engine
     with console.progress(f"deploy {target.instance}") as board:
-        for name, survey in preflight(session, target, board, adopt=adopt).items():
-            for note in survey.notes:
-                console.warn(f"{name}: {note}.")
+        surveys = preflight(session, target, board, adopt=adopt)
+        for name, note in ((name, note) for name, survey in surveys.items() for note in survey.notes):
+            console.warn(f"{name}: {note}.")
+        fresh = {name for name, survey in surveys.items() if survey.fresh}
         for name in target.names:
             board.working(name, "lock")
         engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
         settle_guards(engine, target, console)
-        changed = _converge(engine, target, console, board, finished)
+        changed = _converge(engine, target, console, board, fresh, finished)
     if not changed:
         console.say("Nothing to change.")
 
@@ -91,18 +92,30 @@ def settle_guards(engine: Engine, target: Target, console: Console) -> None:
             raise TrunklineError(f"{answer.host}: {answer.error}", answer.remedy or "Wait for its return.")
 
 
-def batches(target: Target) -> Iterator[list[str]]:
-    """Yield the hosts that are changed together: of each group the first alone, then the others."""
+def batches(target: Target, fresh: Set[str]) -> list[list[str]]:
+    """Return the hosts that are changed together, in order: of each group the first alone, then the others.
+
+    A canary protects what is served already. A group in which nothing is, because every host is fresh,
+    needs none, and such groups that follow each other are served at once.
+    """
     groups: dict[str, list[str]] = {}
     for host in target.hosts:
         groups.setdefault(host.group, []).append(host.name)
-    for canary, *others in groups.values():
-        yield [canary]
-        if others:
-            yield others
+    found: list[list[str]] = []
+    joins = False
+    for members in groups.values():
+        canary = next((name for name in members if name not in fresh), None)
+        if canary is None and joins:
+            found[-1].extend(members)
+        else:
+            found += [members] if canary is None else [[canary], [each for each in members if each != canary]]
+        joins = canary is None
+    return [batch for batch in found if batch]
 
 
-def _converge(engine: Engine, target: Target, console: Console, board: Board, finished: list[str]) -> bool:
+def _converge(
+    engine: Engine, target: Target, console: Console, board: Board, fresh: Set[str], finished: list[str]
+) -> bool:
     """Plan, then apply what differs; return whether there was anything."""
     for name in target.names:
         board.working(name, "plan")
@@ -113,7 +126,7 @@ def _converge(engine: Engine, target: Target, console: Console, board: Board, fi
         tell_plan(steps, target, console, diffs=False)
     if not any(step.changes for step in steps):
         return False
-    for batch in batches(target):
+    for batch in batches(target, fresh):
         for event in engine.apply(batch):
             show(event, console, board)
         _confirmed(engine, batch)

@@ -51,6 +51,11 @@ class Survey:
         return f"{held[0]} holds the {what[0]} lock" if held else ""
 
     @property
+    def fresh(self) -> bool:
+        """Say whether no deploy of ours has ever worked on this host: nothing is served from it yet."""
+        return not self.seen["manifest"]
+
+    @property
     def notes(self) -> list[str]:
         """What is worth knowing and stands in nobody's way."""
         if self.seen["interrupted"]:

@@ -63,13 +63,30 @@ def test_a_failing_first_deploy_names_its_checks_and_stays(capsys: pytest.Captur
     assert "what was applied stays" in told
 
 
-def test_the_first_host_of_each_group_goes_alone() -> None:
+def grouped(*groups: tuple[str, str]) -> Target:
+    """A target of hosts (name, group)."""
     lab = load("lab")
-    hosts = tuple(
-        lab.hosts[0].model_copy(update={"name": name, "group": group})
-        for name, group in (("a1", "a"), ("b1", "b"), ("a2", "a"), ("a3", "a"))
-    )
-    assert list(batches(Target(lab, "lab", hosts))) == [["a1"], ["a2", "a3"], ["b1"]]
+    hosts = tuple(lab.hosts[0].model_copy(update={"name": name, "group": group}) for name, group in groups)
+    return Target(lab, "lab", hosts)
+
+
+GROUPED = grouped(("a1", "a"), ("b1", "b"), ("a2", "a"), ("a3", "a"), ("c1", "c"))
+
+
+@pytest.mark.parametrize(
+    ("fresh", "expected"),
+    [
+        ((), [["a1"], ["a2", "a3"], ["b1"], ["c1"]]),
+        (("a1",), [["a2"], ["a1", "a3"], ["b1"], ["c1"]]),
+        (("b1", "c1"), [["a1"], ["a2", "a3"], ["b1", "c1"]]),
+        (("a1", "a2", "a3", "b1", "c1"), [["a1", "a2", "a3", "b1", "c1"]]),
+        (("a1", "a2", "a3", "c1"), [["a1", "a2", "a3"], ["b1"], ["c1"]]),
+    ],
+)
+def test_a_served_host_of_each_group_goes_alone_first(
+    fresh: tuple[str, ...], expected: list[list[str]]
+) -> None:
+    assert batches(GROUPED, set(fresh)) == expected
 
 
 def test_records_come_back_newest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

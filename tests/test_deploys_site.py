@@ -108,6 +108,21 @@ def test_what_the_manifest_has_and_the_inventory_has_not_is_taken_away() -> None
     ]
 
 
+@pytest.mark.parametrize("unit", ["ssh.service", "ssh.socket", "systemd-journald.service", "dbus.service"])
+def test_what_a_host_cannot_be_without_is_never_taken_away(unit: str) -> None:
+    host = LAB.hosts[0]
+    seen = converged(host, LAB)
+    seen.system["manifest"]["resources"] += [
+        {"kind": "unit", "name": unit, "service": "units", "remove": {}},
+        {"kind": "file", "name": "/etc/sudoers", "service": "old", "remove": {}},
+    ]
+    seen.system["units"][unit] = {"LoadState": "loaded", "ActiveState": "active"}
+    seen.files["/etc/sudoers"] = {"is": "file root root 0440 0", "content": None}
+    served = serve(host, LAB, seen)
+    assert not served.commands.get("orphans: units")
+    assert not served.commands.get("orphans: files")
+
+
 def _account(name: str) -> dict[str, object]:
     from deploys_on_fake import account
 

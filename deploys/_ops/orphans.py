@@ -9,17 +9,32 @@ from deploys._ops import accounts, files, manifest, swap, systemd
 from deploys._ops.live import Wanted
 from deploys._ops.managed import ManagedFile
 
+ESSENTIAL_UNITS = (
+    "ssh.",
+    "sshd.",
+    "systemd-",
+    "dbus",
+    "networking.",
+    "NetworkManager.",
+    "netplan-",
+    "cloud-",
+)
+"""How the system's own units begin. Whatever a manifest says, a host without them cannot be reached any more."""
+ESSENTIAL_FILES = ("/etc/ssh/sshd_config", "/etc/sudoers", "/etc/fstab", "/etc/localtime")
+"""Files that the system itself lives by: they stay as they are when nobody declares them any longer."""
+
 
 def orphaned_files(declared: Sequence[manifest.Resource]) -> list[ManagedFile]:
     """Return the absence of every file that is no longer declared; an account's keys go with the account."""
     homes = tuple(f"/home/{name}/" for name in manifest.gone(declared, "user"))
     gone = (path for path in manifest.gone(declared, "file") if not path.startswith(homes))
-    return [ManagedFile("orphans", path, kind="absent") for path in gone]
+    return [ManagedFile("orphans", path, kind="absent") for path in gone if path not in ESSENTIAL_FILES]
 
 
 def orphaned_units(declared: Sequence[manifest.Resource]) -> tuple[str, ...]:
-    """Return the units that are no longer declared."""
-    return manifest.gone(declared, "unit")
+    """Return the units that are no longer declared, but for those that a host cannot be without."""
+    gone = manifest.gone(declared, "unit")
+    return tuple(unit for unit in gone if not unit.startswith(ESSENTIAL_UNITS))
 
 
 def asked_for(wanted: Wanted, declared: Sequence[manifest.Resource]) -> Wanted:
