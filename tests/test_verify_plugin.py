@@ -71,6 +71,14 @@ from verify.checks import check
 @check(fault="x", remedy="")
 def test_a_broken_check_is_no_proof(declared): {}["missing"]
 """
+ENDED = """
+import os, signal, time
+from verify.checks import check
+@check(fault="x", remedy="")
+def test_it_is_well(declared): pass
+@check(fault="x", needs=("demo.it_is_well",), remedy="")
+def test_somebody_ends_it(declared): os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)
+"""
 DISRUPTIVE = """
 from verify.checks import check
 @check(fault="x", remedy="", disruptive=True)
@@ -201,6 +209,12 @@ def test_without_an_environment_the_run_asks_for_one() -> None:
     done = checked(CHECKS, env="")
     assert done.code == 1
     assert "Which environment is to be checked?" in done.err
+
+
+def test_a_run_that_is_ended_early_says_so_by_its_exit_code() -> None:
+    done = checked(ENDED, "--host", "one")
+    assert (done.code, [entry["verdict"] for entry in done.entries.values()]) == (2, ["ok"])
+    assert "Interrupted" in done.out
 
 
 def test_junit_names_the_failure_and_skips_what_is_blocked() -> None:

@@ -95,13 +95,14 @@ def refused(ruleset: list[dict[str, Any]]) -> set[str]:
     }
     rules = [item["rule"] for item in ruleset if "rule" in item and item["rule"]["chain"] in hooked]
     used = {
-        _set_of(rule) for rule in rules if any("reject" in part or "drop" in part for part in rule["expr"])
+        set_of(rule) for rule in rules if any("reject" in part or "drop" in part for part in rule["expr"])
     }
     sets = (item["set"] for item in ruleset if "set" in item)
     return {_address(element) for each in sets if each["name"] in used for element in each.get("elem", ())}
 
 
-def _set_of(rule: dict[str, Any]) -> str:
+def set_of(rule: dict[str, Any]) -> str:
+    """Return the name of the set that a rule looks into, or nothing."""
     rights = (part["match"]["right"] for part in rule["expr"] if "match" in part)
     return next((r.removeprefix("@") for r in rights if isinstance(r, str) and r.startswith("@")), "")
 

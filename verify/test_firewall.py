@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from inventories.model import Environment, Forward, Host, Opening
+from verify.attack import set_of
 from verify.checks import check
 from verify.packet import Packet
 from verify.probes.arguments import ports as ports_in
@@ -131,12 +132,14 @@ def _native_rules(ruleset: list[dict[str, Any]]) -> Iterator[tuple[str, str, str
     """Yield what decides beside iptables' tables; fail2ban's own table may only refuse."""
     for item in ruleset:
         if chain := item.get("chain"):
-            foreign = (chain["family"], chain["table"]) in IPTABLES and chain["name"] not in BUILT_IN
-            if foreign and "hook" in chain:
+            beside = (chain["family"], chain["table"]) in IPTABLES and chain["name"] not in BUILT_IN
+            drops = (chain["family"], chain["table"]) not in IPTABLES and chain.get("policy") == "drop"
+            if (beside and "hook" in chain) or drops:
                 yield chain["family"], chain["table"], f"chain {chain['name']} at {chain['hook']}"
         if rule := item.get("rule"):
             refuses = any("reject" in part or "drop" in part for part in rule["expr"])
-            known = (rule["family"], rule["table"]) in IPTABLES or (rule["table"] == "f2b-table" and refuses)
+            ban = rule["table"] == "f2b-table" and refuses and set_of(rule)
+            known = ban or (rule["family"], rule["table"]) in IPTABLES
             if not known:
                 yield rule["family"], rule["table"], str(rule["expr"])[:200]
 

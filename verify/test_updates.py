@@ -31,16 +31,14 @@ def test_no_security_update_is_left(live: Snapshot, evidence: dict[str, Any]) ->
     evidence["pending"] = {"security": len(security), "all": len(pending)}
     if not security:
         return
-    ran, fetched = stamps["upgraded"] or 0.0, stamps["lists"] or 0.0
-    if ran >= fetched:
+    if (stamps["upgraded"] or 0.0) >= stamps["fetched"]:
         fail(security, "none: unattended-upgrades has run since the lists were fetched")
     warn(security, "none", "They are installed by the next run of unattended-upgrades.")
 
 
 @check(fault="package-lists-old", remedy="apt-get update on the host says what is in the way.")
 def test_package_lists_are_fresh(live: Snapshot, evidence: dict[str, Any]) -> None:
-    fetched = live["stamps"]["lists"] or 0.0
-    age = live.now - fetched
+    age = live.now - live["stamps"]["fetched"]
     evidence["hours"] = round(age / 3600, 1)
     if age > LISTS_AGE:
         fail(f"fetched {age / DAY:.0f} days ago", f"at most {LISTS_AGE // DAY} days")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import re
 import subprocess
@@ -16,12 +15,12 @@ if (-e $file) { my $done = do $file; die "cannot read: $@" if $@; }
 my %rc = map { my $p = $_; ("$p" => $nrconf{override_rc}{$p}) } keys %{ $nrconf{override_rc} // {} };
 print join("\\n", "restart=" . ($nrconf{restart} // 'i'), map { "$_=$rc{$_}" } sort keys %rc), "\\n";
 """
-STAMPS = {
-    "lists": "/var/lib/apt/lists",
-    "updated": "/var/lib/apt/periodic/update-success-stamp",
-    "upgraded": "/var/lib/apt/periodic/unattended-upgrades-stamp",
-    "reboot": "/run/reboot-required",
-}
+FETCHED = (
+    "/var/lib/apt/lists",
+    "/var/lib/apt/lists/partial",  # touched also when nothing new was found
+    "/var/lib/apt/periodic/update-stamp",
+    "/var/lib/apt/periodic/update-success-stamp",
+)
 
 
 @section("os_release")
@@ -65,12 +64,10 @@ def _newer(version: str, than: str) -> bool:
 @section("stamps")
 def stamps(request: Request) -> dict[str, float | None]:
     """Return when lists were fetched, upgrades last ran, and a reboot was asked for (Unix seconds)."""
-    found = {name: modified(path) for name, path in STAMPS.items()}
-    releases = [modified(path) or 0.0 for path in glob.glob("/var/lib/apt/lists/*Release")]
     return {
-        **found,
-        "lists": max([found["lists"] or 0.0, found["updated"] or 0.0]),
-        "indexes": max(releases, default=None),
+        "fetched": max(modified(path) or 0.0 for path in FETCHED),
+        "upgraded": modified("/var/lib/apt/periodic/unattended-upgrades-stamp"),
+        "reboot": modified("/run/reboot-required"),
     }
 
 
