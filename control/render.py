@@ -23,8 +23,10 @@ def render(target: Target, console: Console, out: str) -> None:
 
     Files that hold a secret are named, never shown or written.
     """
+    from deploys._engine import secrets
     from deploys.site import rendered
 
+    secrets.load({secret.name: MASK for secret in target.environment.secrets()})
     written = 0
     for host in target.hosts:
         for file in rendered(host, target.environment):
