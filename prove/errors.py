@@ -82,25 +82,25 @@ def _lock_held(stage: Stage) -> Evidence:
 
 def _missing_secret(stage: Stage) -> Evidence:
     stage.healthy()
-    edits = (("inventories/lab.py", "hosts = environment.inventory()", SECRET),)
-    with stage.copy(edits) as top:
-        return judged(stage.invoke("plan", "--env", "lab", top=top, timeout=90), "no_such_secret", "secrets.")
+    key = places.controller_key_of(stage.name).with_suffix(".pub").read_text(encoding="utf-8").strip()
+    with stage.copy((("inventories/real.py", "", REAL.format(key=key)),)) as top:
+        ended = stage.invoke("plan", "--env", "real", top=top, timeout=90)
+        return judged(ended, "no_such_secret", "secrets.set")
 
 
-SECRET = """
-_wanted = environment.secrets
+REAL = """
+from inventories.model import Environment, Host, Secret, User, Users
 
-
-class _WithSecret(Environment):
-    def secrets(self):
-        from inventories.model import Secret
-
-        return (Secret(name="no_such_secret"),)
-
-
-environment = _WithSecret(**{name: getattr(environment, name) for name in Environment.model_fields})
+deploy = User(name="deploy", keys=({key!r},), sudo=True, console_password=Secret(name="no_such_secret"))
+environment = Environment(
+    name="real",
+    domain="real.test",
+    controllers=("10.99.0.1/32",),
+    hosts=(Host(name="one", os="debian13", address="10.99.0.2/24", users=Users(accounts=(deploy,))),),
+)
 hosts = environment.inventory()
 """
+"""An environment of real servers: a twin's own secrets are generated, these are not."""
 
 
 def _says(name: str, claim: str, argv: tuple[str, ...], *words: str) -> Row:

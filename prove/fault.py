@@ -42,10 +42,8 @@ class Fault:
         before = stage.baseline()
         stage.healthy()
         wanted = f"{self.host}/{self.check}"
-        was = before.verdict(wanted)
-        require(
-            was == "ok", f"{wanted} was {was}, not ok, on the healthy host: {_seen(before.entries, wanted)}"
-        )
+        was = f"{before.verdict(wanted)}, not {self.was}: {_seen(before.entries, wanted)}"
+        require(before.verdict(wanted) == self.was, f"{wanted}, on the healthy host, was {was}")
         with self._lying(stage):
             stage.sh(self.host, self.breaks)
             options = ("--disruptive",) if self.disruptive else ()

@@ -52,7 +52,7 @@ class Lockout:
         before = hostside.files(stage, HOST)
         declared = {**stage.environment.host(HOST).sysctl.settings, **dict(self.sysctl)}
         changes = release.values(ssh=FINE, sysctl={"settings": declared})
-        broken = release.step("sysctl", f"touch /run/broken; {self.script}")
+        broken = release.step("firewall" if self.sysctl else "sysctl", f"touch /run/broken; {self.script}")
         blind = (release.unjudged(key) for key, _ in self.sysctl)
         with stage.copy((changes, broken, *blind)) as top:
             argv = ["-m", "invoke", "deploy", "--env", "lab", "--limit", HOST]

@@ -165,7 +165,7 @@ class Stage:
                 (top / path.relative_to(TOP)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, top / path.relative_to(TOP))
             for name, old, new in edits:
-                text = (top / name).read_text(encoding="utf-8")
+                text = (top / name).read_text(encoding="utf-8") if (top / name).exists() else ""
                 require(old in text, f"{name} has no {old!r} any more: this row has to be written anew")
                 text = text.replace(old, new, 1) if old else text + new
                 (top / name).write_text(text, encoding="utf-8")

@@ -24,7 +24,7 @@ UPDATES = (
         "security-update-left",
         "updates.no_security_update_is_left",
         "a security update that the nightly run left out is found",
-        "sed -i '/^Package: sudo$/,/^$/s/^Version: .*/Version: 0.1/' /var/lib/dpkg/status;"
+        "sed -i '/^Package: ca-certificates$/,/^$/s/^Version: .*/Version: 20200101/' /var/lib/dpkg/status;"
         " sleep 1; touch /var/lib/apt/periodic/unattended-upgrades-stamp",
     ),
     Fault(
