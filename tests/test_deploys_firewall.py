@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from deploys_on_fake import bare, converged, serve, standing
 
 from deploys import firewall, site
 from deploys._ops import ufw
 from deploys._ops.render import render
 from inventories.model import Firewall, Forward, Network, Opening, PortRange, load
-from tests.deploys_on_fake import bare, converged, serve, standing
 
 RECORDED = Path(__file__).resolve().parent / "recorded" / "ufw"
 LAB = load("lab")

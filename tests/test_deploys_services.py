@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from deploys_on_fake import account, bare, converged, serve
 
 from deploys import fail2ban, journal, site, swap, sysctl, time, updates, users
 from inventories.model import Environment, Host, Journal, Swap, Time, Updates, User, Users, load
-from tests.deploys_on_fake import account, bare, converged, serve
 
 LAB = load("lab")
 EDGE1, EDGE2 = LAB.hosts

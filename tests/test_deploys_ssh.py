@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from deploys_on_fake import Seen, converged, serve
 
 from deploys import site, ssh
 from inventories.model import RELEASES, Host, Ssh, load
-from tests.deploys_on_fake import Seen, converged, serve
 
 LAB = load("lab")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploys_on_fake import Seen, bare, serve
 
 from deploys import site, ssh
 from inventories.model import Host, load
-from tests.deploys_on_fake import Seen, bare, serve
 
 DELIVERED = Path(__file__).resolve().parent / "delivered"
 LAB = load("lab")
