@@ -19,7 +19,7 @@ ESSENTIAL_UNITS = (
     "netplan-",
     "cloud-",
 )
-"""How the system's own units begin. Whatever a manifest says, a host without them cannot be reached any more."""
+"""How the system's own units begin: whatever a manifest says, without them a host cannot be reached."""
 ESSENTIAL_FILES = ("/etc/ssh/sshd_config", "/etc/sudoers", "/etc/fstab", "/etc/localtime")
 """Files that the system itself lives by: they stay as they are when nobody declares them any longer."""
 
