@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from declared import ONLY_V6, Declare, Rows, environment, host, real, refused, second
 
-from inventories.model import Ssh, Time, neighbours
+from inventories.model import Ssh, Time, Updates, neighbours
 
 HOSTS: Rows = {
     "two hosts of one name": (
@@ -122,3 +122,17 @@ def test_a_release_without_security_updates_is_refused(monkeypatch: pytest.Monke
         "edge1 os: debian13 gets no security updates since 2030-06-30, wanted a supported release;"
         " upgrade the server, then change os"
     ]
+
+
+def test_a_group_that_may_reboot_at_one_time_is_refused_and_an_hour_apart_it_is_not() -> None:
+    at = Updates(reboot_at="03:30")
+    alone = host("lone", address="198.51.100.13/24", group="other", updates=at)
+    sentence = (
+        "updates.reboot_at: every host of the group edge may reboot at 03:30, wanted one host of a group at a"
+        " time; give each host of the group another minute, an hour apart"
+    )
+    together = refused(lambda: environment(host(updates=at), second(updates=at), alone))
+    assert together == [f"edge1 {sentence}", f"edge2 {sentence}"]
+    apart = environment(host(updates=at), second(updates=Updates(reboot_at="04:30")), alone)
+    elsewhere = environment(host(updates=at), second(updates=at, time=Time(zone="Asia/Tokyo")), alone)
+    assert [*apart.lint(), *elsewhere.lint()] == []

@@ -157,6 +157,12 @@ SERVICES: Rows = {
         "edge1 journal.max_use_mb: 2000 MiB of log and 500 MiB kept free fill the disk of 2048 MiB,"
         " wanted limits that leave room for the system; lower max_use_mb, or correct disk_mb",
     ),
+    "a journal and swap that leave no room": (
+        lambda: environment(host(disk_mb=2048, journal=Journal(max_use_mb=600), swap=Swap(size_mb=1024))),
+        "edge1 journal.max_use_mb: 600 MiB of log and 500 MiB kept free beside 1024 MiB of swap fill the"
+        " disk of 2048 MiB, wanted limits that leave room for the system; lower max_use_mb, or correct"
+        " disk_mb",
+    ),
     "more swap than half the disk": (
         lambda: environment(host(disk_mb=2048, swap=Swap(size_mb=1025))),
         "edge1 swap.size_mb: 1025 MiB of swap on a disk of 2048 MiB, wanted half of the disk at"

@@ -28,11 +28,13 @@ class Journal(Service):
 
     def lint(self, host: Host, environment: Environment) -> Iterator[Problem]:
         """Yield limits that the disk is too small for."""
-        if self.max_use_mb + self.keep_free_mb >= host.disk_mb:
+        swap = host.swap.size_mb if host.swap else 0
+        if self.max_use_mb + self.keep_free_mb + swap >= host.disk_mb:
+            beside = f" beside {swap} MiB of swap" if swap else ""
             yield self.problem(
                 host,
                 "max_use_mb",
-                f"{self.max_use_mb} MiB of log and {self.keep_free_mb} MiB kept free fill the disk"
+                f"{self.max_use_mb} MiB of log and {self.keep_free_mb} MiB kept free{beside} fill the disk"
                 f" of {host.disk_mb} MiB",
                 "limits that leave room for the system",
                 "lower max_use_mb, or correct disk_mb",
