@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 
 from control.engine import Interrupted as EngineInterrupted
 from control.errors import Interrupted, Several, TrunklineError
-from inventories.model import ModelError
+from inventories.model import ModelError, lines, refusal
 
 P = ParamSpec("P")
 INTERRUPTED = 130
@@ -80,7 +80,7 @@ def explanations(error: BaseException) -> list[tuple[str, str]]:
     if isinstance(error, TrunklineError):
         return [(error.message, error.remedy)]
     if isinstance(error, ModelError):
-        return [_refusal([str(problem) for problem in error.problems])]
+        return [_refused(error)]
     if isinstance(error, KeyboardInterrupt):
         return [(str(error) or "Interrupted.", "")]
     if isinstance(error, PermissionError):
@@ -97,9 +97,9 @@ def explanations(error: BaseException) -> list[tuple[str, str]]:
     ]
 
 
-def _refusal(problems: list[str]) -> tuple[str, str]:
+def _refused(error: ModelError) -> tuple[str, str]:
     """Tell all that is wrong with an inventory as one error."""
-    remedy = "Correct the inventory; nothing was contacted."
-    if len(problems) == 1:
-        return problems[0], remedy
-    return f"The inventory is refused; {len(problems)} things are wrong.", "\n".join([*problems, remedy])
+    remedy, told = "Correct the inventory; nothing was contacted.", lines(error.problems)
+    if len(error.problems) == 1:
+        return told[0], remedy
+    return f"The inventory is refused. {refusal(error.problems)}", "\n".join([*told, remedy])

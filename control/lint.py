@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from control.console import Console
 from control.target import target
-from inventories.model import ModelError
+from inventories.model import ModelError, lines, refusal
 
 
 def lint(env: str, console: Console) -> int:
@@ -12,15 +12,12 @@ def lint(env: str, console: Console) -> int:
     try:
         environment = target(env).environment
     except ModelError as error:
+        console.say(f"inventories/{env}.py is refused. {refusal(error.problems)}", "bold red")
         for problem in error.problems:
-            if console.as_json:
-                console.event("problem", **vars(problem), sentence=str(problem))
-            else:
-                console.say(str(problem), "red")
-        count = len(error.problems)
-        console.say(
-            f"inventories/{env}.py is refused: {count} problem{'s' if count > 1 else ''}.", "bold red"
-        )
+            console.event("problem", **vars(problem), sentence=str(problem))
+        if not console.as_json:
+            for line in lines(error.problems):
+                console.say(f"  {line}", "red")
         return 1
     services = sum(len(host.services) for host in environment.hosts)
     console.say(f"inventories/{env}.py holds: {len(environment.hosts)} hosts, {services} services.", "green")

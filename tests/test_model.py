@@ -28,6 +28,7 @@ from inventories.model import (
     User,
     checked,
     load,
+    refusal,
 )
 
 MANY = """
@@ -114,6 +115,21 @@ def test_one_wrong_record_of_many_hosts_is_said_once() -> None:
     assert len(error.value.problems) == 2
     assert str(error.value).startswith("edge1, edge2 users.accounts[ops].keys: ops has no key")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("placeholders", "faults", "sentence"),
+    [
+        (1, 0, "It is an example: replace its 1 placeholder (addresses, names, keys) by your own values."),
+        (0, 1, "1 thing is wrong."),
+        (0, 2, "2 things are wrong."),
+        (3, 1, "1 thing is wrong, and 3 placeholders of an example wait for your own values."),
+    ],
+)
+def test_a_placeholder_is_told_apart_from_a_fault(placeholders: int, faults: int, sentence: str) -> None:
+    kinds = [True] * placeholders + [False] * faults
+    found = [Problem("a", "ssh", f"f{n}", "x", "y", "z", example=kind) for n, kind in enumerate(kinds)]
+    assert refusal(found) == sentence
 
 
 def test_outside_of_a_reading_a_wrong_record_raises_where_it_stands() -> None:

@@ -106,13 +106,20 @@ def test_json_gives_one_event_a_line_and_nothing_else(words: tuple[str, ...]) ->
 def test_lint_names_every_problem_of_an_example_and_fails() -> None:
     ran = run("lint", "--env", "prod")
     assert ran.returncode == 1
+    first, *rest = ran.stdout.splitlines()
+    count = len(rest)
+    assert count > 10
+    assert first == (
+        f"inventories/prod.py is refused. It is an example: replace its {count} placeholders"
+        " (addresses, names, keys) by your own values."
+    )
+    assert all(line.startswith("  ") for line in rest)
     assert "RFC 5737" in ran.stdout
-    assert ran.stdout.splitlines()[-1].startswith("inventories/prod.py is refused: ")
 
 
 def test_every_command_refuses_an_example_and_says_all_that_is_wrong_with_it() -> None:
     said = run("deploy", "--env", "prod").stderr.splitlines()
-    assert said[0].startswith("error: The inventory is refused; ")
+    assert said[0].startswith("error: The inventory is refused. It is an example: replace its ")
     assert all(line.startswith("  ") for line in said[1:])
     assert said[-1] == "  Correct the inventory; nothing was contacted."
 

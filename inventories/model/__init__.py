@@ -7,7 +7,7 @@ from inventories.model.host import Host
 from inventories.model.journal import Journal
 from inventories.model.load import checked, environment_names, load
 from inventories.model.openssh import OpenSsh
-from inventories.model.problem import ModelError, Problem
+from inventories.model.problem import ModelError, Problem, lines, refusal
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release
 from inventories.model.ssh import Ssh
@@ -48,5 +48,7 @@ __all__ = [
     "Users",
     "checked",
     "environment_names",
+    "lines",
     "load",
+    "refusal",
 ]

@@ -169,6 +169,7 @@ def _examples(environment: Environment) -> Iterator[Problem]:
             f"{environment.domain} is an example name",
             "a domain of yours",
             "write the domain your servers' names end in",
+            example=True,
         )
     for path, value in leaves(environment):
         network = value.network if isinstance(value, IPv4Interface | IPv6Interface) else value
@@ -183,4 +184,5 @@ def _examples(environment: Environment) -> Iterator[Problem]:
             f"{value} is a documentation address",
             "an address that exists",
             "replace it by your own (RFC 5737, RFC 3849)",
+            example=True,
         )

@@ -19,6 +19,8 @@ class Problem:
     remedy: str
     bare: bool = False
     """`seen` is nothing but the value, so the sentence says "is not" between it and what was wanted."""
+    example: bool = False
+    """A placeholder of an example stands there: nothing is wrong but that nobody has replaced it yet."""
 
     @property
     def place(self) -> str:
@@ -45,6 +47,20 @@ class ModelError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(lines(self.problems)))
+
+
+def refusal(problems: Iterable[Problem]) -> str:
+    """Return in one sentence why an inventory is refused, before its problems are told one a line."""
+    found = tuple(problems)
+    examples = len(lines(each for each in found if each.example))
+    faults = len(lines(each for each in found if not each.example))
+    values = f"{examples} placeholder{'s' if examples > 1 else ''}"
+    wrong = "1 thing is wrong" if faults == 1 else f"{faults} things are wrong"
+    if not faults:
+        return f"It is an example: replace its {values} (addresses, names, keys) by your own values."
+    if not examples:
+        return f"{wrong[0].upper()}{wrong[1:]}."
+    return f"{wrong[0].upper()}{wrong[1:]}, and {values} of an example wait for your own values."
 
 
 def lines(problems: Iterable[Problem]) -> list[str]:

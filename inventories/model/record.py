@@ -70,7 +70,8 @@ class Service(Record):
         yield from ()
 
     def problem(
-        self, host: Host, field: str, seen: str, wanted: str, remedy: str, *, bare: bool = False
-    ) -> Problem:
+        self, host: Host, field: str, seen: str, wanted: str, remedy: str, *, bare: bool = False,
+        example: bool = False,
+    ) -> Problem:  # fmt: skip
         """Return a problem of this service on a host."""
-        return Problem(host.name, type(self).__name__.lower(), field, seen, wanted, remedy, bare)
+        return Problem(host.name, type(self).__name__.lower(), field, seen, wanted, remedy, bare, example)

@@ -73,4 +73,5 @@ class Time(Service):
                     f"{server} is an example name",
                     "a server that gives the time",
                     "name your provider's, or leave servers out for the public pool",
+                    example=True,
                 )

@@ -193,4 +193,5 @@ class Users(Service):
                     f"the key of {comment_of(key)} is an example that nobody holds",
                     "the public key of a person",
                     "put the line of your own .pub file here",
+                    example=True,
                 )
