@@ -155,7 +155,7 @@ def twin_up(c: Context, env: str = "lab", twin: str = "", json: bool = False, de
     """Boot the twin: real Debian hosts in network namespaces of this machine."""
     from control.twins import up
 
-    up(target(env, "", twin), Console(as_json=json, debug=debug))
+    up(target(env, "", twin), Console(as_json=json, debug=debug), explain=True)
 
 
 @command("down", erase="Forget the disks and the snapshots as well: the next up starts anew.")

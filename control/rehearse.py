@@ -10,7 +10,7 @@ from control.console import Console
 from control.deploy import HOLDS, deploy
 from control.plan import NOTHING, plan
 from control.target import Target, target
-from control.twins import down, twin_of, up
+from control.twins import down, up
 from inventories.model.rehearsal import VARIABLE
 
 
@@ -21,14 +21,13 @@ def rehearse(env: str, twin: str, console: Console, *, keep: bool) -> int:
     0 when everything holds. The twin is erased at the end, unless `keep`.
     """
     chosen = rehearsal_of(env, twin)
-    for each in twin_of(chosen).substitutions():
-        console.say(f"  in the twin: {each}", "dim")
-    up(chosen, console)
+    up(chosen, console, explain=True)
     try:
         return _rehearsed(chosen, console)
     finally:
         if keep:
-            console.say(f"The twin stays: `TRUNKLINE_REHEARSAL={env} invoke twin.status --env {env}`.")
+            look = f"{VARIABLE}={env} invoke twin.status --env {env} --twin {chosen.instance}"
+            console.say(f"The twin stays: `{look}`.")
         else:
             down(chosen, console, erase=True)
             shutil.rmtree(places.state_of(chosen.instance), ignore_errors=True)

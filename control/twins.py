@@ -28,12 +28,18 @@ def twin_of(target: Target) -> Twin:
     return Twin(target.environment, name=target.instance)
 
 
-def up(target: Target, console: Console) -> None:
-    """Boot every host that is not up; what is up stays as it is."""
+def up(target: Target, console: Console, *, explain: bool = False) -> None:
+    """Boot every host that is not up; what is up stays as it is.
+
+    What is not as in production is told when something had to be booted, and always with `explain`.
+    """
+    booted = False
     with console.progress(f"twin {target.instance}") as board:
         board.working("twin", "boot")
 
         def told(text: str) -> None:
+            nonlocal booted
+            booted = True
             console.event("twin", text=text)
             board.said("twin", text)
             board.working("twin", text)
@@ -45,6 +51,17 @@ def up(target: Target, console: Console) -> None:
                 "Interrupted while the twin boots.", "What is up stays; run it again, or `invoke twin.down`."
             ) from None
         board.done("twin", "boot")
+    if booted or explain:
+        tell_substitutions(target, console)
+
+
+def tell_substitutions(target: Target, console: Console) -> None:
+    """Say what is not as in production, a line each."""
+    console.title("Not as in production:")
+    for each in twin_of(target).substitutions():
+        console.event("substitution", **each._asdict())
+        if not console.as_json:
+            console.say(f"  {each}", "dim")
 
 
 def down(target: Target, console: Console, *, erase: bool) -> None:
@@ -72,6 +89,7 @@ def show_status(target: Target, console: Console) -> None:
         console.title("Reachable from this machine:")
         console.table("forward", ("Address", "Host", "What"), forwards)
     console.say(f"Snapshots: {', '.join(seen.snapshots) or 'none'}.")
+    tell_substitutions(target, console)
     if seen.ntp_offset:
         console.warn(f"The time server is off by {seen.ntp_offset} s.")
 

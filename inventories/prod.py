@@ -97,7 +97,7 @@ environment = Environment(
             journal=Journal(max_use_mb=2000, max_retention_days=90),
             swap=Swap(size_mb=2048),
         ),
-        # Calls must not drop: this one reboots by hand only (`invoke reboot`).
+        # Calls must not drop: this one reboots by hand only.
         Host(
             name="pbx1",
             os="debian12",

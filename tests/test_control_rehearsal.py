@@ -7,11 +7,24 @@ from pathlib import Path
 import pytest
 
 from control import places
+from control.console import Console
 from control.rehearse import rehearsal_of
 from control.secrets import store_of
 from control.target import INVENTORIES
+from control.twins import tell_substitutions
 from inventories.model import ControllerKey, ModelError, load
 from inventories.model.rehearsal import BOOTED_AS, VARIABLE
+from twin.provider import SUBSTITUTIONS, host_files, image_files, substitutions
+
+DELIVERED = {
+    "/etc/apt/sources.list",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/machine-id",
+    "/etc/ssh/sshd_config.d/50-cloud-init.conf",
+    "/root/.ssh/authorized_keys",
+}
+"""Files of a twin's host that a provider writes in the same way."""
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +66,21 @@ def test_another_environment_stays_as_it_is_meanwhile() -> None:
     rehearsal_of("prod", "")
     with pytest.raises(ModelError):
         load("staging")
+
+
+def test_what_stands_in_for_something_of_production_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_substitutions(rehearsal_of("prod", ""), Console())
+    said = capsys.readouterr().out
+    assert "OS release of web1: debian13 in place of ubuntu24.04 (base image)" in said
+    assert "secrets: values made for this twin" in said
+    assert [line for line in said.splitlines() if "jump1" in line] == []
+
+
+def test_nothing_is_said_to_stand_in_for_what_a_laboratory_declares_itself() -> None:
+    assert substitutions(load("lab")) == SUBSTITUTIONS
+
+
+def test_every_file_that_no_provider_delivers_is_told() -> None:
+    files = {*image_files((), {}), *host_files("edge1", "lab.example", "0" * 32, "")}
+    told = tuple(each.where for each in SUBSTITUTIONS)
+    assert {path for path in files if not path.startswith(told)} == DELIVERED

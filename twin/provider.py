@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from inventories.model import Environment, stood_in
+from inventories.model.rehearsal import is_rehearsed
 from twin.archive import Suite
 from twin.layout import DNS, NTP, PACKAGES, PACKAGES_PORT
 
@@ -58,6 +60,20 @@ SUBSTITUTIONS = (
     Substitution("dpkg's fsync", "force-unsafe-io", "/etc/dpkg/dpkg.cfg.d/00twin"),
     Substitution("kernel", "the machine's; only net.* settings are the host's own", "systemd-nspawn"),
 )
+REHEARSED = (
+    Substitution("secrets", "values made for this twin; no real one is read", "the twin's own store"),
+    Substitution("controller's key", "the twin's own, beside the declared ones", "the deploy account"),
+)
+"""What is not as in production where real servers are rehearsed."""
+
+
+def substitutions(environment: Environment) -> tuple[Substitution, ...]:
+    """Return everything that is not as in production in a twin of this environment."""
+    releases = (
+        Substitution(f"OS release of {host}", f"{booted} in place of {declared}", "base image")
+        for host, declared, booted in stood_in(environment.name)
+    )
+    return (*SUBSTITUTIONS, *releases, *(REHEARSED if is_rehearsed(environment.name) else ()))
 
 
 def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from twin.image import image
 from twin.keeper import Keeper
 from twin.layout import layout_of
 from twin.packages import require
-from twin.provider import SUBSTITUTIONS, Substitution
+from twin.provider import Substitution, substitutions
 from twin.proxy import Proxy
 from twin.result import Forward, HostStatus, Result, TwinStatus
 from twin.room import require_room
@@ -161,7 +161,7 @@ class Twin:
 
     def substitutions(self) -> tuple[Substitution, ...]:
         """Return what is not as in production."""
-        return SUBSTITUTIONS
+        return substitutions(self.environment)
 
     def status(self) -> TwinStatus:
         """Return how everything is."""

@@ -5,7 +5,7 @@ from inventories.model.fail2ban import Fail2ban
 from inventories.model.firewall import Firewall, Forward
 from inventories.model.host import Host
 from inventories.model.journal import Journal
-from inventories.model.load import checked, environment_names, load
+from inventories.model.load import checked, environment_names, load, stood_in
 from inventories.model.openssh import OpenSsh
 from inventories.model.problem import ModelError, Problem, lines, refusal
 from inventories.model.record import Record, Service
@@ -51,4 +51,5 @@ __all__ = [
     "lines",
     "load",
     "refusal",
+    "stood_in",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from inventories.model.environment import Environment
 from inventories.model.fault import Broken, Reading, problem_of, reading
 from inventories.model.problem import ModelError, Problem
-from inventories.model.rehearsal import is_rehearsed, rehearsed
+from inventories.model.rehearsal import BOOTED_AS, is_rehearsed, rehearsed
 
 INVENTORIES = Path(__file__).resolve().parent.parent
 
@@ -37,6 +37,17 @@ def load(name: str) -> Environment:
     if environment.name != name:
         raise ModelError([_misnamed(name, environment)])
     return environment
+
+
+def stood_in(name: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the hosts that a rehearsal boots as another release: host, declared release, booted release.
+
+    Nothing where this process does not rehearse the environment of that name.
+    """
+    if not is_rehearsed(name) or name not in environment_names():
+        return ()
+    declared: Environment = importlib.import_module(f"inventories.{name}").environment
+    return tuple((host.name, host.os, BOOTED_AS[host.os]) for host in declared.hosts if host.os in BOOTED_AS)
 
 
 def _declared(name: str, module: str) -> Any:
