@@ -19,7 +19,7 @@ def seen(path):
         return "link " + os.readlink(path)
     status = os.stat(path)
     whole = hashlib.sha256(open(path, "rb").read()).hexdigest()
-    return f"{whole} {status.st_mode:o} {status.st_uid}:{status.st_gid}"
+    return f"{whole} {status.st_size} {status.st_mode:o} {status.st_uid}:{status.st_gid}"
 files = {}
 for top in ("/etc", "/root", "/home", "/usr/local"):
     for directory, _, names in os.walk(top):
@@ -33,6 +33,16 @@ except FileNotFoundError:
 known = (manifest.get("resources") or []) + (manifest.get("intended") or [])
 managed = sorted({each["name"] for each in known if each["kind"] == "file"})
 print(json.dumps({"files": files, "managed": managed}))
+"""
+TORN = """
+import hashlib, json, os, sys
+for path, seen in json.load(sys.stdin).items():
+    if seen == "absent" or seen.startswith("link ") or not os.path.isfile(path):
+        continue
+    whole, size = seen.split()[:2]
+    begins = open(path, "rb").read(int(size))
+    if size == "0" or hashlib.sha256(begins).hexdigest() == whole:
+        print(path)
 """
 LEFTOVERS = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /var/lib/trunkline/kept -o -path /tmp \) -prune -o \
@@ -74,6 +84,14 @@ def files(stage: Stage, host: str) -> Files:
     require(not done.returncode, f"{host}: its files could not be read: {done.stderr}")
     found = json.loads(done.stdout)
     return Files(found["files"], tuple(found["managed"]))
+
+
+def torn(stage: Stage, host: str, seen: Mapping[str, str]) -> list[str]:
+    """Return which of these files, as they once were seen, were empty or the beginning of what they are."""
+    stage.twin.write(host, "/run/torn.py", TORN)
+    done = stage.twin.run(host, "python3 -I /run/torn.py", input=json.dumps(seen), timeout=60)
+    require(not done.returncode, f"{host}: its files could not be compared: {done.stderr}")
+    return str(done.stdout).split()
 
 
 def leftovers(stage: Stage, host: str) -> list[str]:

@@ -65,7 +65,7 @@ class Broken:
             self.mends(stage)
             again = stage.deploy("--wait", str(LEASE + 20), top=top)
             again.expect(0)
-            _whole(stage, before, middle)
+            _whole(stage, before, middle, first=self.first)
             todo = stage.planned(top)
             require(not todo, f"the next deploy did not converge, it would still do: {', '.join(todo)}")
         return {**evidence, "next_deploy_seconds": again.seconds}
@@ -76,11 +76,21 @@ def _deploy(stage: Stage, top: Path) -> Popen[str]:
     return started(argv, top, stage.env(PYTHONPATH=str(top)))
 
 
-def _whole(stage: Stage, before: dict[str, hostside.Files], middle: dict[str, hostside.Files]) -> None:
-    """When the deploy broke off every managed file was as before or as it is now; nothing else is left."""
+def _whole(
+    stage: Stage, before: dict[str, hostside.Files], middle: dict[str, hostside.Files], *, first: bool
+) -> None:
+    """When the deploy broke off no managed file was half of what it is now; nothing else is left.
+
+    What is neither as before nor as now is what a package brought meanwhile; a change brings no package.
+    """
     for host in stage.hosts:
         now = hostside.files(stage, host)
-        torn = [path for path in now.managed if middle[host][path] not in (before[host][path], now[path])]
+        odd = {
+            path: middle[host][path]
+            for path in now.managed
+            if middle[host][path] not in (before[host][path], now[path])
+        }
+        torn = hostside.torn(stage, host, odd) if first else list(odd)
         require(not torn, f"{host}: half-written when it broke off: {', '.join(torn)}")
         left = hostside.leftovers(stage, host)
         require(not left, f"{host}: left over: {', '.join(left)}")
