@@ -1,10 +1,29 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Let nobody else who asks change the files of a directory (flock(2)); another writer waits here.
+
+    The lock is on the directory itself: no file is left, and a dead writer gives it up. Not for use within
+    itself.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import secrets as randomness
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyrage
 
 from control import places
-from control.atomic import write_public
+from control.atomic import alone, write_public
 from control.errors import TrunklineError
 from control.identities import (
     Readable,
@@ -61,37 +63,47 @@ class Store:
         head = self.path.read_text().split(ARMOUR)[0].splitlines()
         return [line.removeprefix(MARK) for line in head if line.startswith(MARK)]
 
-    def put(self, name: str, value: str) -> None:
-        """Set one secret and encrypt the whole again."""
+    def put(self, name: str, value: str, *, known: bool | None = None) -> None:
+        """Set one secret and encrypt the whole again; `known`: it must, or must not, have one."""
         checked_name(name)
         if not value or "\0" in value:
             raise TrunklineError(f"The value of {name} is empty or holds a NUL byte.", "Nothing was changed.")
-        self._write({**self.values(), name: value}, self.recipients() or self._first_recipient())
+        with self._changing() as values:
+            if known is False and name in values:
+                raise TrunklineError(
+                    f"{name} has a value already.", f"`invoke secrets.rotate {name}` replaces it."
+                )
+            if known is True and name not in values:
+                raise TrunklineError(
+                    f"{name} has no value yet.", f"`invoke secrets.generate {name}` makes one."
+                )
+            self._write({**values, name: value}, self.recipients() or self._first_recipient())
 
     def remove(self, name: str) -> None:
         """Forget one secret and encrypt the rest again."""
-        values = self.values()
-        if name not in values:
-            raise TrunklineError(f"There is no secret {name!r}.", _known(values))
-        self._write({key: value for key, value in values.items() if key != name}, self.recipients())
+        with self._changing() as values:
+            if name not in values:
+                raise TrunklineError(f"There is no secret {name!r}.", _known(values))
+            self._write({key: value for key, value in values.items() if key != name}, self.recipients())
 
     def admit(self, line: str) -> None:
         """Let one more recipient read, by encrypting everything again."""
         recipient(line)
-        known = self.recipients() or self._first_recipient()
-        self._write(self.values(), [each for each in known if not same(each, line)] + [line.strip()])
+        with self._changing() as values:
+            known = self.recipients() or self._first_recipient()
+            self._write(values, [each for each in known if not same(each, line)] + [line.strip()])
 
     def dismiss(self, line: str) -> None:
         """Let a recipient read no longer; what it read before it still knows, so rotate."""
-        values = self.values()
-        rest = [each for each in self.recipients() if not same(each, line)]
-        if len(rest) == len(self.recipients()):
-            raise TrunklineError("That key is no recipient.", "`invoke secrets.recipients` lists them.")
-        if not rest:
-            raise TrunklineError(
-                "That is the last recipient: nobody could read the secrets.", "Add one first."
-            )
-        self._write(values, rest)
+        with self._changing() as values:
+            rest = [each for each in self.recipients() if not same(each, line)]
+            if len(rest) == len(self.recipients()):
+                raise TrunklineError("That key is no recipient.", "`invoke secrets.recipients` lists them.")
+            if not rest:
+                raise TrunklineError(
+                    "That is the last recipient: nobody could read the secrets.", "Add one first."
+                )
+            self._write(values, rest)
 
     def needed(self, wanted: tuple[Secret, ...]) -> dict[str, str]:
         """Return the values of what a model refers to; a twin's are made when missing.
@@ -101,15 +113,22 @@ class Store:
         values = self.values()
         missing = [secret.name for secret in wanted if secret.name not in values]
         if missing and self.generates:
-            made = {**values, **{name: generated() for name in missing}}
-            self._write(made, self.recipients() or self._first_recipient())
-            values = made
+            with self._changing() as present:
+                values = {**{name: generated() for name in missing}, **present}
+                self._write(values, self.recipients() or self._first_recipient())
         elif missing:
             raise TrunklineError(
                 f"{self.path.name} lacks {', '.join(missing)}.",
                 "Set each with `invoke secrets.set NAME` or make it with `invoke secrets.generate NAME`.",
             )
         return {secret.name: values[secret.name] for secret in wanted}
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, str]]:
+        """Yield the values as they stand in the file now, while no other process changes it."""
+        with alone(self.path.parent):
+            self._cache = None
+            yield self.values()
 
     def _opened(self) -> dict[str, str]:
         if not self.path.exists():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from control.atomic import write_public
+from control.atomic import alone, write_public
 from control.console import Console, stdin_is_terminal
 from control.errors import TrunklineError, raise_all
 from control.target import Target
@@ -64,9 +64,10 @@ class Pins:
 
     def put(self, names: Sequence[str], keys: Sequence[str]) -> None:
         """Pin exactly these keys under these names; other hosts' lines stay as they are."""
-        kept = [line for line in self._lines() if not _about(line, names)]
-        new = [f"{','.join(names)} {key}" for key in keys]
-        write_public(self.path, "".join(f"{line}\n" for line in (*kept, *new)).encode())
+        with alone(self.path.parent):
+            kept = [line for line in self._lines() if not _about(line, names)]
+            new = [f"{','.join(names)} {key}" for key in keys]
+            write_public(self.path, "".join(f"{line}\n" for line in (*kept, *new)).encode())
 
     def _entries(self) -> list[tuple[str, str]]:
         fields = [line.split() for line in self._lines() if line.strip() and not line.startswith(("#", "@"))]

@@ -28,19 +28,13 @@ def put(target: Target, console: Console, name: str) -> None:
 
 def generate(target: Target, console: Console, name: str, length: int) -> None:
     """Make a value for a secret that has none yet."""
-    store = store_of(target)
-    if name in store.values():
-        raise TrunklineError(f"{name} has a value already.", f"`invoke secrets.rotate {name}` replaces it.")
-    store.put(name, generated(_length(length)))
+    store_of(target).put(name, generated(_length(length)), known=False)
     console.say(f"{name} is made ({length} characters). {_next(target, name)}")
 
 
 def rotate(target: Target, console: Console, name: str, length: int) -> None:
     """Make a new value for a secret that has one."""
-    store = store_of(target)
-    if name not in store.values():
-        raise TrunklineError(f"{name} has no value yet.", f"`invoke secrets.generate {name}` makes one.")
-    store.put(name, generated(_length(length)))
+    store_of(target).put(name, generated(_length(length)), known=True)
     console.say(f"{name} has a new value, not deployed yet. {_next(target, name)}")
 
 

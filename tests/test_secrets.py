@@ -93,6 +93,28 @@ def test_admitting_the_same_key_twice_keeps_one_recipient(store: Store, tmp_path
     assert len(store.recipients()) == 2
 
 
+def test_of_many_writers_at_once_nobodys_value_is_lost(store: Store) -> None:
+    """Whole processes: the first of them make the file, and each reads it before it writes."""
+    program = (
+        "import sys; from pathlib import Path; from control.secrets import Store; "
+        "path = Path(sys.argv[1]); store = Store(path, (path.with_name('age.key'),), False); "
+        "[store.put(f'{sys.argv[2]}_{n}', 'v' * 9) for n in range(8)]"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", program, str(store.path), name])
+        for name in ("ann", "bob", "cy")
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
+    assert set(again(store).values()) == {f"{name}_{n}" for name in ("ann", "bob", "cy") for n in range(8)}
+
+
+def test_a_twins_secret_that_two_commands_miss_at_once_is_made_once(lab: Target) -> None:
+    first, second = store_of(lab), store_of(lab)
+    assert first.values() == second.values() == {}
+    wanted = (Secret(name="psk"),)
+    assert first.needed(wanted) == second.needed(wanted) == again(first).values()
+
+
 def test_plain_age_reads_the_armoured_part(store: Store) -> None:
     store.put("psk", MARKER)
     armour = store.path.read_text()
