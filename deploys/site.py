@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from deploys import fail2ban, firewall, journal, ssh, swap, sysctl, time, updates, users
 from deploys._engine.entry import run_when_started_by_pyinfra
 from deploys._engine.report import changed
@@ -67,10 +69,9 @@ def begin(host: Host, environment: Environment, declared: list[Resource]) -> Non
     live.begin(orphans.asked_for(asked, declared))
 
 
-def guarded(host: Host, environment: Environment) -> tuple[guard.Guarded, ...]:
+def guarded(host: Host, environment: Environment, keys: Iterable[str]) -> tuple[guard.Guarded, ...]:
     """Return what the guard remembers: keys, sshd, the firewall, kernel settings, the way to the network."""
-    keys = tuple(host.sysctls(environment))
-    kernel = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=keys, routes=True)
+    kernel = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=tuple(keys), routes=True)
     return (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host), kernel)
 
 
@@ -78,18 +79,21 @@ def site(host: Host, environment: Environment) -> None:
     """Bring one host to what is declared; what could lock us out stands between guard and confirmation."""
     declared = resources(host, environment)
     begin(host, environment, declared)
+    declared = manifest.remembered(declared)
+    returning = orphans.returning(declared)
+    settings = {**returning, **host.sysctls(environment)}
     intended = manifest.intend(declared, name="manifest: intend")
     apt.packages(packages_of(host), name="packages: install")
     armed = guard.arm(
-        guarded(host, environment),
+        guarded(host, environment, settings),
         [file for service in GUARDED for file in service.files(host, environment)],
-        host.sysctls(environment),
+        settings,
         name="guard: arm",
     )
     users.users(host, environment)
     ssh.ssh(host, environment)
     firewall.firewall(host, environment)
-    sysctl.sysctl(host, environment)
+    sysctl.sysctl(host, environment, returning)
     guard.confirm(name="guard: confirm", _if=changed(armed))
     users.close_root(host, environment)
     ssh.close_old_port(host, environment)

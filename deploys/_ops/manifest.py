@@ -41,8 +41,25 @@ def stored() -> list[Resource]:
 
 def gone(declared: Sequence[Resource], kind: str) -> tuple[str, ...]:
     """Return the names of one kind that the manifest has and the declaration has not."""
+    return tuple(r["name"] for r in dropped(declared, kind))
+
+
+def dropped(declared: Sequence[Resource], kind: str) -> list[Resource]:
+    """Return the resources of one kind that the manifest has and the declaration has not."""
     kept = {_identity(r) for r in declared}
-    return tuple(r["name"] for r in stored() if r["kind"] == kind and _identity(r) not in kept)
+    return [r for r in stored() if r["kind"] == kind and _identity(r) not in kept]
+
+
+def remembered(declared: Sequence[Resource]) -> list[Resource]:
+    """Return the resources; a kernel setting with the value that stood before ours was first written down."""
+    known = {_identity(r): r for r in stored() if r["kind"] == "sysctl"}
+
+    def before(key: str) -> dict[str, Any]:
+        if ("sysctl", key) in known:
+            return dict(known["sysctl", key].get("remove") or {})
+        return {"value": live.system()["sysctls"][key]["value"]}
+
+    return [{**r, "remove": before(r["name"])} if r["kind"] == "sysctl" else r for r in declared]
 
 
 def _identity(found: Resource) -> tuple[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from shlex import quote
 
 from deploys._engine import report
 from deploys._ops import live
 from deploys._ops.operation import operation
+
+FORWARDING = (".ip_forward", ".forwarding")
 
 
 def off(wanted: Mapping[str, str]) -> dict[str, str | None]:
@@ -30,4 +32,11 @@ def settings(wanted: Mapping[str, str]) -> Iterator[str]:
         "\n".join(f"{key}: {value} -> {wanted[key]}" for key, value in differing.items()),
     )
     if differing:
-        yield "sysctl -q -w " + " ".join(quote(f"{key}={wanted[key]}") for key in differing)
+        yield "sysctl -q -w " + " ".join(quote(f"{key}={wanted[key]}") for key in written(wanted, differing))
+
+
+def written(wanted: Mapping[str, str], differing: Collection[str]) -> list[str]:
+    """Return the keys to write: a change of forwarding comes first and resets others (ip-sysctl.rst)."""
+    first = [key for key in differing if key.endswith(FORWARDING)]
+    settable = (key for key in wanted if live.system()["sysctls"][key]["settable"])
+    return [*first, *(key for key in (settable if first else differing) if key not in first)]
