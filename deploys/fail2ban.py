@@ -8,10 +8,12 @@ from deploys._ops import systemd
 from deploys._ops.files import Checks, managed_set
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
-from inventories.model import Environment, Host, Jail, Network
+from inventories.model import Environment, Host, Jail, Network, PortRange
+from inventories.model.values import Protocol
 
 PACKAGES = ("fail2ban", "python3-systemd", "nftables")
 UNIT = "fail2ban.service"
+ALL_PORTS = 65535
 ETC = "/etc/fail2ban"
 CHECKS = Checks(
     check=("fail2ban-client", "--test"),
@@ -24,21 +26,38 @@ CHECKS = Checks(
 
 
 @dataclass(frozen=True)
+class Action:
+    """What a ban takes away of one protocol; fail2ban's own nftables action does it for v4 and v6."""
+
+    name: str
+    protocol: Protocol
+    ranges: tuple[PortRange, ...]
+
+    @property
+    def type(self) -> str:
+        """The action's way to match: `allports` where every port is lost, as a set of 65,535 would be."""
+        return "allports" if any(len(ports) == ALL_PORTS for ports in self.ranges) else "multiport"
+
+    @property
+    def ports(self) -> str:
+        """The ports that a banned address loses, as fail2ban writes them."""
+        pairs = ((ports.first, ports.last) for ports in self.ranges)
+        return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in pairs)
+
+
+@dataclass(frozen=True)
 class Banned:
     """A jail as jail.conf(5) wants it."""
 
     jail: Jail
 
     @property
-    def ports(self) -> str:
-        """The ports that a banned address loses."""
-        ranges = dict.fromkeys((o.ports.first, o.ports.last) for o in self.jail.openings)
-        return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
-
-    @property
-    def protocols(self) -> str:
-        """The protocols that a banned address loses."""
-        return ",".join(dict.fromkeys(o.protocol for o in self.jail.openings))
+    def actions(self) -> tuple[Action, ...]:
+        """One action a protocol: no port is lost for a protocol in which the jail does not have it."""
+        found: dict[Protocol, dict[PortRange, None]] = {}
+        for opening in self.jail.openings:
+            found.setdefault(opening.protocol, {})[opening.ports] = None
+        return tuple(Action(f"{self.jail.name}-{name}", name, tuple(ports)) for name, ports in found.items())
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,10 @@ def test_bans_never_hit_the_environment_and_its_controllers() -> None:
 def test_every_jail_has_its_ports_and_a_log_that_exists() -> None:
     text = content(fail2ban, EDGE1, "jail.local")
     assert "[sshd]\nenabled = true\nfilter = sshd\nbackend = systemd\n" in text
-    assert "\nport = 22\nprotocol = tcp\n" in text
+    assert (
+        'action = nftables[type=multiport, actname=sshd-tcp, name=sshd-tcp, port="22", protocol=tcp]\n'
+        in text
+    )
 
 
 def test_the_distributions_own_jails_are_taken_away() -> None:
