@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from deploys._ops import systemd
@@ -25,6 +26,7 @@ class Upgrades:
     remove_unused: bool
     reboot_at: str | None
     undisturbed: tuple[str, ...]
+    """Patterns of Perl (perlre), one a unit."""
 
 
 def upgrades_of(host: Host, environment: Environment) -> Upgrades:
@@ -34,8 +36,13 @@ def upgrades_of(host: Host, environment: Environment) -> Upgrades:
         blocked=host.updates.blocked,
         remove_unused=host.updates.remove_unused,
         reboot_at=host.updates.reboot_at,
-        undisturbed=tuple(dict.fromkeys(host.undisturbed(environment))),
+        undisturbed=tuple(dict.fromkeys(map(pattern, host.undisturbed(environment)))),
     )
+
+
+def pattern(unit: str) -> str:
+    """Return a unit's name as a pattern of Perl: an `@` would be read as the name of an array."""
+    return re.sub(r"(\W)", r"\\\1", unit)
 
 
 def files(host: Host, environment: Environment) -> list[ManagedFile]:
