@@ -65,3 +65,40 @@ def test_security_upgrades_are_ubuntus(release: str) -> None:
     text = next(f.content for f in site.rendered(host, LAB) if f.path.endswith("50unattended-upgrades"))
     assert "origin=Ubuntu,archive=${distro_codename}-security" in text
     assert "Debian" not in text
+
+
+@UBUNTU
+def test_the_new_dependencies_of_a_security_upgrade_may_come_from_the_release_itself(release: str) -> None:
+    host, _ = delivered(release)
+    text = next(f.content for f in site.rendered(host, LAB) if f.path.endswith("50unattended-upgrades"))
+    assert '"origin=Ubuntu,archive=${distro_codename},label=Ubuntu";' in text
+    assert "-updates" not in text
+    assert "-proposed" not in text
+    for origin in ("UbuntuESMApps", "UbuntuESM"):
+        assert f"origin={origin},archive=" in text
+
+
+@UBUNTU
+def test_the_network_and_the_snaps_are_the_providers(release: str) -> None:
+    host, _ = delivered(release)
+    theirs = ("/etc/netplan", "/etc/network", "/etc/systemd/network", "/etc/cloud", "/var/lib/snapd")
+    assert [file.path for file in site.rendered(host, LAB) if file.path.startswith(theirs)] == []
+
+
+def test_our_ports_of_the_socket_are_read_behind_those_that_sshds_generator_made() -> None:
+    """Drop-ins of all directories are read by their file names (systemd.unit(5))."""
+    host, _ = delivered("ubuntu24.04")
+    socket = next(file for file in ssh.files(host, LAB) if file.path == ssh.SOCKET_DROP_IN)
+    generated = "addresses.conf"
+    assert socket.path.rpartition("/")[2] > generated
+    listens = [line for line in socket.content.splitlines() if line.startswith("ListenStream")]
+    assert listens[0] == "ListenStream="
+
+
+def test_the_socket_has_the_ports_that_sshds_own_configuration_names() -> None:
+    host, _ = delivered("ubuntu24.04")
+    files = {file.path: file.content for file in ssh.files(host, LAB, (2222,))}
+    drop_in = next(text for path, text in files.items() if path.endswith("10-trunkline.conf"))
+    ports = [line.split()[1] for line in drop_in.splitlines() if line.startswith("Port ")]
+    listens = [line for line in files[ssh.SOCKET_DROP_IN].splitlines() if line.startswith("ListenStream=")]
+    assert listens[1:] == [f"ListenStream={each}:{port}" for port in ports for each in ("0.0.0.0", "[::]")]

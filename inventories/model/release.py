@@ -33,6 +33,7 @@ DEBIAN_SECURITY = (
     "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
 )
 UBUNTU_SECURITY = (
+    "origin=Ubuntu,archive=${distro_codename},label=Ubuntu",
     "origin=Ubuntu,archive=${distro_codename}-security,label=Ubuntu",
     "origin=UbuntuESMApps,archive=${distro_codename}-apps-security",
     "origin=UbuntuESM,archive=${distro_codename}-infra-security",
@@ -67,7 +68,11 @@ class Release(Record):
     needrestart_preinstalled: bool = False
     """needrestart runs after every apt command, also before we have configured it."""
     security_origins: tuple[str, ...]
-    """Unattended-Upgrade::Origins-Pattern of the security archive alone."""
+    """Unattended-Upgrade::Origins-Pattern of the security archive.
+
+    On Ubuntu also the release pocket, which never changes: a security upgrade may bring new dependencies from
+    there (Ubuntu's own 50unattended-upgrades says so).
+    """
     packages: dict[str, tuple[str, ...]] = PACKAGES
     units: dict[str, tuple[str, ...]] = UNITS
     time_unit: str = "chrony.service"
