@@ -93,10 +93,11 @@ def pinned(
             "bold red",
         )
         return False
-    if not _agreed(shown, console, wanted):
+    agreed = _agreed(shown, console, wanted)
+    if not agreed:
         console.say(f"{shown.host}: not pinned.")
         return False
-    pins.put(names, shown.keys)
+    pins.put(names, agreed)
     console.say(f"{shown.host}: {'replaced' if known else 'pinned'} in {pins.path}", "green")
     return True
 
@@ -149,17 +150,21 @@ def _present(shown: Shown, known: Sequence[str], console: Console) -> None:
         console.say(f"  {fingerprint(key)}  {key.split()[0]}  (pinned, no longer shown)", "red")
 
 
-def _agreed(shown: Shown, console: Console, wanted: set[str]) -> bool:
-    """Ask, unless the expected fingerprints settle it."""
+def _agreed(shown: Shown, console: Console, wanted: set[str]) -> Sequence[str]:
+    """Ask, unless the expected fingerprints settle it, and return the keys that may be pinned.
+
+    Each key comes from an exchange of its own: that one is as expected says nothing about the others.
+    """
     if wanted:
-        return any(fingerprint(key) in wanted for key in shown.keys)
+        return [key for key in shown.keys if fingerprint(key) in wanted]
     if console.as_json or not stdin_is_terminal():
         raise TrunklineError(
             f"Nobody is here to compare the fingerprints of {shown.host}.",
             "Run this in a terminal, or name the right ones with `--expect SHA256:...`.",
         )
     console.say(f"  {COMPARE}", "dim")
-    return input(f"Is this {shown.host}? Pin its keys? [y/N] ").strip().lower() in ("y", "yes")
+    answer = input(f"Is this {shown.host}? Pin its keys? [y/N] ").strip().lower()
+    return shown.keys if answer in ("y", "yes") else ()
 
 
 def _about(line: str, names: Sequence[str]) -> bool:

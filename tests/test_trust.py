@@ -119,6 +119,28 @@ def test_an_unexpected_key_is_not_pinned(pins: Pins, key: paramiko.PKey) -> None
     assert pins.of(NAMES) == []
 
 
+def test_of_several_keys_only_the_expected_are_pinned(pins: Pins, key: paramiko.PKey, tmp_path: Path) -> None:
+    """Somebody in between could let one key exchange through and answer another one himself."""
+    with server(key, made(tmp_path / "ecdsa", "ecdsa")) as port:
+        shown = shown_by(port)
+    assert pinned(shown, NAMES, pins, Console(), {fingerprint(shown.keys[0])}, may_replace=False)
+    assert pins.of(NAMES) == [shown.keys[0]]
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y", True), ("Yes ", True), ("", False), ("no", False)])
+def test_a_person_is_shown_the_fingerprint_and_asked(
+    pins: Pins, key: paramiko.PKey, answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(trusting, "stdin_is_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: answer)
+    with server(key) as port:
+        shown = shown_by(port)
+    assert pinned(shown, NAMES, pins, Console(), set(), may_replace=False) == agreed
+    assert fingerprint(shown.keys[0]) in capsys.readouterr().out
+    assert pins.of(NAMES) == (list(shown.keys) if agreed else [])
+
+
 def test_a_changed_key_is_refused_loudly_and_the_pin_stays(
     pins: Pins, key: paramiko.PKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
