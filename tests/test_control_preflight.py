@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from control import survey
-from control.preflight import SURVEY, Survey, judged
+from control.errors import TrunklineError
+from control.preflight import SURVEY, Survey, _waited, judged
+from control.progress import SilentBoard
 from control.target import Target
 from inventories.model import load
 
@@ -124,6 +127,32 @@ def test_the_holder_of_a_package_lock_is_named(
     assert [(each["what"], each["pid"]) for each in held] == [("apt", os.getpid())]
     assert Survey(here | {"locks": held}, 0).busy.endswith(f"(pid {os.getpid()}) holds the apt lock")
     assert survey.lock_holders() == []
+
+
+class ThisMachine:
+    """Looks at this very machine as an engine looks at a host, but for where the package lock is."""
+
+    def __init__(self, lock: Path) -> None:
+        self.lock = lock
+
+    def command(self, host: str, script: str, *, timeout: int) -> subprocess.CompletedProcess[str]:
+        """Run the survey."""
+        elsewhere = script.replace("/var/lib/dpkg/lock-frontend", str(self.lock))
+        return subprocess.run(
+            ["sh", "-c", elsewhere], capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+
+def test_a_lock_that_never_comes_free_ends_the_wait_with_its_holder(tmp_path: Path) -> None:
+    here: Any = ThisMachine(tmp_path / "lock")
+    host = load("lab").host("edge1")
+    with here.lock.open("w") as file, SilentBoard() as board:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        with pytest.raises(TrunklineError) as caught:
+            _waited(here, host, board, deadline=time.monotonic() - 1)
+    assert caught.value.message.startswith("edge1: ")
+    assert caught.value.message.endswith(f"(pid {os.getpid()}) holds the apt lock, for ten minutes already.")
+    assert caught.value.remedy
 
 
 def test_cloud_init_at_work_is_waited_for(here: dict[str, Any]) -> None:

@@ -224,6 +224,35 @@ def test_generate_refuses_to_replace_and_rotate_refuses_to_begin(lab: Target) ->
         vault.rotate(lab, Console(), "api", 20)
 
 
+def test_readers_are_let_in_by_their_key_file_listed_and_let_out_with_a_warning(
+    lab: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vault.generate(lab, Console(), "psk", 20)
+    public = ssh_key(tmp_path / "id_ed25519")
+    vault.recipients(lab, Console(), add=str(tmp_path / "id_ed25519.pub"), remove="")
+    assert public in capsys.readouterr().out
+    theirs = Store(store_of(lab).path, (tmp_path / "id_ed25519",), generates=False)
+    assert set(theirs.values()) == {"psk"}
+    vault.recipients(lab, Console(), add="", remove=public)
+    said = capsys.readouterr().out
+    assert "rotate them" in said
+    assert public not in said
+
+
+def test_an_identity_is_made_once_and_only_its_public_half_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    vault.identity(Console())
+    made = (tmp_path / "trunkline" / "age.key").read_text()
+    vault.identity(Console())
+    said = capsys.readouterr().out
+    assert made == (tmp_path / "trunkline" / "age.key").read_text()
+    assert made.splitlines()[0].removeprefix("# public key: ") in said
+    assert "AGE-SECRET-KEY" in made
+    assert "AGE-SECRET-KEY" not in said
+
+
 def test_a_secret_prints_as_stars() -> None:
     assert str(Secret(name="psk")) == "***"
     assert "psk" not in f"{Store(Path('x'), (), generates=False, _cache={'a': MARKER})!r}"
