@@ -42,7 +42,7 @@ def test_every_managed_file_is_told_with_owner_mode_and_content(
     assert [(each["host"], each["path"]) for each in told] == [("edge1", file.path) for file in files]
     sshd = next(each for each in told if each["path"].endswith("10-trunkline.conf"))
     assert "PasswordAuthentication no" in sshd["content"]
-    assert (sshd["owner"], sshd["group"], sshd["mode"]) == ("root", "root", "0644")
+    assert (sshd["owner"], sshd["group"], sshd["mode"]) == ("root", "root", "0600")
 
 
 def test_the_files_are_written_below_a_directory_for_each_host(edge1: Target, tmp_path: Path) -> None:
