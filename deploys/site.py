@@ -8,6 +8,7 @@ from deploys import fail2ban, firewall, journal, ssh, swap, sysctl, time, update
 from deploys._engine.entry import run_when_started_by_pyinfra
 from deploys._engine.report import changed
 from deploys._ops import apt, guard, live, manifest, orphans
+from deploys._ops import sysctl as kernel
 from deploys._ops.managed import ManagedFile
 from deploys._ops.manifest import Resource, resource
 from inventories.model import Environment, Host
@@ -71,8 +72,8 @@ def begin(host: Host, environment: Environment, declared: list[Resource]) -> Non
 
 def guarded(host: Host, environment: Environment, keys: Iterable[str]) -> tuple[guard.Guarded, ...]:
     """Return what the guard remembers: keys, sshd, the firewall, kernel settings, the way to the network."""
-    kernel = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=tuple(keys), routes=True)
-    return (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host), kernel)
+    settings = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=tuple(keys), routes=True)
+    return (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host), settings)
 
 
 def site(host: Host, environment: Environment) -> None:
@@ -80,8 +81,7 @@ def site(host: Host, environment: Environment) -> None:
     declared = resources(host, environment)
     begin(host, environment, declared)
     declared = manifest.remembered(declared)
-    returning = orphans.returning(declared)
-    settings = {**returning, **host.sysctls(environment)}
+    settings = kernel.due(host.sysctls(environment))
     intended = manifest.intend(declared, name="manifest: intend")
     apt.packages(packages_of(host), name="packages: install")
     armed = guard.arm(
@@ -93,7 +93,7 @@ def site(host: Host, environment: Environment) -> None:
     users.users(host, environment)
     ssh.ssh(host, environment)
     firewall.firewall(host, environment)
-    sysctl.sysctl(host, environment, returning)
+    sysctl.sysctl(host, environment)
     guard.confirm(name="guard: confirm", _if=changed(armed))
     users.close_root(host, environment)
     ssh.close_old_port(host, environment)

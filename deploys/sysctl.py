@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from deploys._ops import sysctl as kernel
 from deploys._ops.files import managed_set
 from deploys._ops.managed import ManagedFile
@@ -19,7 +17,7 @@ def files(host: Host, environment: Environment) -> list[ManagedFile]:
     return [ManagedFile("sysctl", PATH, render("sysctl", "zz-trunkline.conf", host.sysctls(environment)))]
 
 
-def sysctl(host: Host, environment: Environment, returning: Mapping[str, str]) -> None:
-    """Write the settings down and set those that differ; `returning` are no longer declared."""
+def sysctl(host: Host, environment: Environment) -> None:
+    """Write the settings down and set those that differ, or are ours and no longer declared."""
     managed_set("sysctl", files(host, environment), name="sysctl: files")
-    kernel.settings({**returning, **host.sysctls(environment)}, name="sysctl: settings")
+    kernel.settings(kernel.due(host.sysctls(environment)), name="sysctl: settings")

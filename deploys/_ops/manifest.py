@@ -41,13 +41,8 @@ def stored() -> list[Resource]:
 
 def gone(declared: Sequence[Resource], kind: str) -> tuple[str, ...]:
     """Return the names of one kind that the manifest has and the declaration has not."""
-    return tuple(r["name"] for r in dropped(declared, kind))
-
-
-def dropped(declared: Sequence[Resource], kind: str) -> list[Resource]:
-    """Return the resources of one kind that the manifest has and the declaration has not."""
     kept = {_identity(r) for r in declared}
-    return [r for r in stored() if r["kind"] == kind and _identity(r) not in kept]
+    return tuple(r["name"] for r in stored() if r["kind"] == kind and _identity(r) not in kept)
 
 
 def remembered(declared: Sequence[Resource]) -> list[Resource]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deploys._ops import accounts, files, live, manifest, swap, systemd
+from deploys._ops import accounts, files, manifest, swap, systemd
 from deploys._ops.live import Wanted
 from deploys._ops.managed import ManagedFile
 
@@ -35,15 +35,6 @@ def orphaned_units(declared: Sequence[manifest.Resource]) -> tuple[str, ...]:
     """Return the units that are no longer declared, but for those that a host cannot be without."""
     gone = manifest.gone(declared, "unit")
     return tuple(unit for unit in gone if not unit.startswith(ESSENTIAL_UNITS))
-
-
-def returning(declared: Sequence[manifest.Resource]) -> dict[str, str]:
-    """Return the kernel settings that are no longer declared and still ours, with the value before ours."""
-    seen = live.system()["sysctls"]
-    gone = manifest.dropped(declared, "sysctl")
-    ours = (r for r in gone if seen[r["name"]]["value"] == r.get("value"))
-    before = {r["name"]: (r.get("remove") or {}).get("value") for r in ours}
-    return {key: value for key, value in before.items() if value is not None}
 
 
 def asked_for(wanted: Wanted, declared: Sequence[manifest.Resource]) -> Wanted:

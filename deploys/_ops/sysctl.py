@@ -6,10 +6,20 @@ from collections.abc import Collection, Iterator, Mapping
 from shlex import quote
 
 from deploys._engine import report
-from deploys._ops import live
+from deploys._ops import live, manifest
 from deploys._ops.operation import operation
 
 FORWARDING = (".ip_forward", ".forwarding")
+
+
+def due(declared: Mapping[str, str]) -> dict[str, str]:
+    """Return what is to hold at run time: the declared values, and for a setting that nobody declares any
+    longer and that still has our value the one that stood before ours."""
+    seen = live.system()["sysctls"]
+    gone = (r for r in manifest.stored() if r["kind"] == "sysctl" and r["name"] not in declared)
+    ours = (r for r in gone if seen[r["name"]]["value"] == r.get("value"))
+    before = {r["name"]: (r.get("remove") or {}).get("value") for r in ours}
+    return {**{key: value for key, value in before.items() if value is not None}, **declared}
 
 
 def off(wanted: Mapping[str, str]) -> dict[str, str | None]:
