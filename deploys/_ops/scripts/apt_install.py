@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import time
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 PATIENCE = 600
+UPDATE_SECONDS = 300
+"""apt-get update waits for ever where the disk is full."""
 POLICY = "/usr/sbin/policy-rc.d"
 FLOCK = "hhqqi4x"
 ENVIRONMENT = {
@@ -73,11 +76,24 @@ def wait_for_locks() -> None:
         time.sleep(2)
 
 
-def run(*argv: str) -> None:
-    """Run a command; SystemExit with its last words when it fails."""
-    done = subprocess.run(
-        argv, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+def run(*argv: str, seconds: float | None = None) -> None:
+    """Run a command; SystemExit with its last words when it fails, or does not end within `seconds`."""
+    try:
+        done = subprocess.run(
+            argv,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        free = shutil.disk_usage("/var").free >> 20
+        sys.exit(
+            f"{argv[0]} {argv[-1]} did not end within {seconds:.0f} s; /var has {free} MB free: "
+            "make room, or look whether the archive answers"
+        )
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-6:]
         sys.exit(f"{' '.join(argv[:2])} failed: " + " | ".join(words))
@@ -125,7 +141,7 @@ def main() -> None:
             run("dpkg", "--configure", "-a", "--force-confdef", "--force-confold")
             run("apt-get", "--yes", "--fix-broken", *OPTIONS, "install")
         if "--update" in options:
-            run("apt-get", "--quiet", *OPTIONS, "update")
+            run("apt-get", "--quiet", *OPTIONS, "update", seconds=UPDATE_SECONDS)
         if names:
             run("apt-get", "--yes", "--quiet", "--no-install-recommends", *OPTIONS, "install", *names)
     finally:
