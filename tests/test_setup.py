@@ -62,24 +62,40 @@ def test_a_system_without_apt_is_told_what_to_use(top: Path, tmp_path: Path) -> 
     assert "Debian 12 or 13" in done.stderr
 
 
+def as_nobody(script: str, path: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a copy of the script as somebody who is not root."""
+    argv = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", script, "true"]
+    return subprocess.run(
+        argv, env={"PATH": path, "HOME": "/", **env}, cwd="/", capture_output=True, text=True, check=False
+    )
+
+
 def test_whoever_is_not_root_and_has_no_sudo_is_told_so(top: Path) -> None:
     """The script is copied to where everyone may read it."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         copy = shutil.copy(top / "setup", place)
-        path = tools(Path(place), "sudo")
-        argv = [
-            "/usr/bin/setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "/bin/sh",
-            copy,
-            "true",
-        ]
-        done = subprocess.run(argv, env={"PATH": path}, cwd="/", capture_output=True, text=True, check=False)
+        done = as_nobody(copy, tools(Path(place), "sudo"))
     assert done.returncode == 1
     assert done.stderr.startswith("error: You are not root, and there is no sudo.")
+
+
+def test_whoever_is_not_root_is_told_why_and_goes_on_by_sudo(top: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        copy = shutil.copy(top / "setup", place)
+        path = tools(Path(place), "sudo")
+        sudo = Path(place, "sudo")
+        sudo.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        sudo.chmod(0o755)
+        (Path(place) / "env").symlink_to("/usr/bin/env")
+        done = as_nobody(copy, path, TRUNKLINE_TWIN="mine", OTHER="left behind")
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert "asks for your password once: the packages and the network namespaces of the twin" in done.stderr
+    argv = done.stdout.splitlines()
+    assert (argv[:2], argv[-2:]) == (["--", "env"], [copy, "true"])
+    assert "TRUNKLINE_TWIN=mine" in argv
+    assert not [word for word in argv if word.startswith("OTHER=")]
 
 
 def test_it_is_quick_when_nothing_is_to_do(top: Path) -> None:
