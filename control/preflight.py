@@ -128,7 +128,7 @@ def _waited(engine: Engine, host: Host, board: Board, deadline: float) -> Survey
             board.working(host.name, f"waits: {told}")
         if time.monotonic() > deadline:
             raise TrunklineError(
-                f"{host.name}: {survey.busy}, for ten minutes already.",
+                f"{host.name}: {survey.busy}, and the ten minutes of waiting are over.",
                 "Let it finish, or find out there why it hangs (`ps`, `cloud-init status --long`).",
             )
         time.sleep(PAUSE)
