@@ -20,4 +20,4 @@ def files(host: Host, environment: Environment) -> list[ManagedFile]:
 def sysctl(host: Host, environment: Environment) -> None:
     """Write the settings down and set those that differ, or are ours and no longer declared."""
     managed_set("sysctl", files(host, environment), name="sysctl: files")
-    kernel.settings(kernel.due(host.sysctls(environment)), name="sysctl: settings")
+    kernel.settings(host.sysctls(environment), name="sysctl: settings")

@@ -49,7 +49,7 @@ def test_a_setting_nobody_declares_any_longer_is_given_back_under_the_guard() ->
     assert served.plan["sysctl: settings"].diff == f"{KEY}: 600 -> 7200"
     order = ["manifest: intend", "guard: arm", "sysctl: settings", "guard: confirm", "manifest: narrow"]
     assert list(served.commands) == order
-    assert served.commands["sysctl: settings"] == [f"sysctl -q -w {KEY}=7200"]
+    assert served.commands["sysctl: settings"] == [f"sysctl -q -w {KEY}=7200 || true"]
 
 
 @pytest.mark.parametrize(("value", "before"), [("7200", "7200"), ("30", "7200"), ("600", None)])
@@ -82,3 +82,12 @@ def remembered(seen: Seen, host: Host) -> dict[str, Any]:
 
     serve(host, LAB, seen, deploy)
     return {r["name"]: r["remove"] for r in kept[0] if r["kind"] == "sysctl"}
+
+
+def test_what_is_given_back_is_written_apart_from_what_is_declared() -> None:
+    seen = held("600", "7200")
+    seen.system["sysctls"]["net.ipv4.tcp_syncookies"]["value"] = "0"
+    assert serve(undeclared(), LAB, seen).commands["sysctl: settings"] == [
+        f"sysctl -q -w {KEY}=7200 || true",
+        "sysctl -q -w net.ipv4.tcp_syncookies=1",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
 from shlex import quote
 
 from deploys._engine import report
@@ -33,16 +34,21 @@ def off(wanted: Mapping[str, str]) -> dict[str, str | None]:
 
 
 @operation
-def settings(wanted: Mapping[str, str]) -> Iterator[str]:
-    """Set what differs; a setting that this kernel does not let us set (a shared one) is left to its file."""
+def settings(declared: Mapping[str, str]) -> Iterator[str]:
+    """Set what differs; a setting that this kernel does not let us set (a shared one) is left to its file.
+
+    One that is given back may refuse until the next boot (kernel.unprivileged_bpf_disabled is such a one).
+    """
+    wanted = due(declared)
     differing = off(wanted)
     report.plan(
         None,
         "change" if differing else "none",
         "\n".join(f"{key}: {value} -> {wanted[key]}" for key, value in differing.items()),
     )
-    if differing:
-        yield "sysctl -q -w " + " ".join(quote(f"{key}={wanted[key]}") for key in written(wanted, differing))
+    for is_declared, keys in groupby(written(wanted, differing), declared.__contains__):
+        command = "sysctl -q -w " + " ".join(quote(f"{key}={wanted[key]}") for key in keys)
+        yield command if is_declared else f"{command} || true"
 
 
 def written(wanted: Mapping[str, str], differing: Collection[str]) -> list[str]:
