@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from inventories.model import Jail, Opening, PortRange
 from verify.attack import refused
 from verify.on_host.section import SECTIONS, snapshot
 from verify.snapshot import Snapshot
 from verify.sshd import fingerprint, settings
 from verify.sudoers import rights
+from verify.test_fail2ban import declared_hits, hit
 from verify.test_journal import configured, size
 from verify.test_sysctl import at_boot
 from verify.test_updates import apt_value
@@ -136,3 +138,19 @@ def test_evidence_is_bounded_in_every_direction() -> None:
     assert held["list"][-1] == "and 975 more"
     assert len(held["deep"]["text"]) <= 600
     assert "\n" not in brief("a\nb")
+
+
+def test_what_a_ban_takes_away_is_read_from_the_running_actions() -> None:
+    jail = Jail(
+        name="sip",
+        filter="asterisk",
+        openings=(
+            Opening.port(5060, "udp", "SIP"),
+            Opening(ports=PortRange(first=10000, last=10199), protocol="udp", why="RTP"),
+            Opening.port(5061, "tcp", "SIP over TLS"),
+        ),
+    )
+    right = [["udp", "5060,10000:10199"], ["tcp", "5061"]]
+    assert hit([*right, ["", ""]]) == declared_hits(jail) == {"udp": "5060,10000-10199", "tcp": "5061"}
+    assert hit([["tcp,udp", "5060:5061"]]) == {"tcp": "5060-5061", "udp": "5060-5061"}
+    assert hit([["tcp", "ssh"]]) == {"tcp": "ssh"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -11,6 +12,8 @@ from inventories.model import Environment, Host, Jail
 from verify.attack import Attack, refused
 from verify.checks import check
 from verify.observed import Observed
+from verify.probes.arguments import ports as ports_in
+from verify.probes.arguments import ranges
 from verify.snapshot import Snapshot
 from verify.vantage import Vantage
 from verify.verdict import exactly, fail, same
@@ -43,11 +46,29 @@ def jails(declared: Host, live: Snapshot, environment: Environment) -> Iterator[
         yield jail, running[jail.name]
 
 
+def declared_hits(jail: Jail) -> dict[str, str]:
+    """Return the ports that a banned address is to lose, by protocol."""
+    lost: dict[str, set[int]] = {}
+    for opening in jail.openings:
+        lost.setdefault(opening.protocol, set()).update(range(opening.ports.first, opening.ports.last + 1))
+    return {protocol: ranges(ports) for protocol, ports in lost.items()}
+
+
+def hit(actions: list[list[str]]) -> dict[str, str]:
+    """Return the ports that the running actions take away, by protocol; a port's name stays a name."""
+    lost: dict[str, str] = {}
+    for protocols, text in actions:
+        for protocol in filter(None, protocols.split(",")):
+            lost[protocol] = ",".join(filter(None, (lost.get(protocol), text.replace(":", "-"))))
+    return {p: ranges(ports_in(text)) if re.fullmatch(r"[\d,-]+", text) else text for p, text in lost.items()}
+
+
 @check(fault="jail-softened", needs=("fail2ban.jails_are_exactly_the_declared",), remedy=RESTART)
 def test_jail_settings_are_effective(declared: Host, live: Snapshot, environment: Environment) -> None:
     for jail, running in jails(declared, live, environment):
         wanted = {"maxretry": jail.max_retry, "findtime": jail.find_time, "bantime": jail.ban_time}
         same({key: int(running[key]) for key in wanted}, wanted)
+        same(hit(running["hits"]), declared_hits(jail))
         if not running["failregex"]:
             fail(f"jail {jail.name} has no pattern to find", f"those of the filter {jail.filter}", RESTART)
 

@@ -110,10 +110,19 @@ def _jail(name: str) -> dict[str, Any]:
         except RuntimeError:
             jail[key] = []  # this backend has no such thing
     jail["missing_logs"] = [path for path in jail["logpath"] if not os.path.exists(path)]
+    jail["hits"] = [[_of(name, action, key) for key in ("protocol", "port")] for action in jail["actions"]]
     jail["actionban"] = {
         action: str(ask_fail2ban("get", name, "action", action, "actionban")) for action in jail["actions"]
     }
     return jail
+
+
+def _of(jail: str, action: str, key: str) -> str:
+    """Return a property of a running action, nothing where it has no such property (one that mails)."""
+    try:
+        return str(ask_fail2ban("get", jail, "action", action, key))
+    except RuntimeError:
+        return ""
 
 
 def _listed(value: Any) -> Any:
