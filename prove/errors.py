@@ -94,7 +94,7 @@ from inventories.model import Environment, Host, Secret, User, Users
 deploy = User(name="deploy", keys=({key!r},), sudo=True, console_password=Secret(name="no_such_secret"))
 environment = Environment(
     name="real",
-    domain="real.test",
+    domain="servers.internal",
     controllers=("10.99.0.1/32",),
     hosts=(Host(name="one", os="debian13", address="10.99.0.2/24", users=Users(accounts=(deploy,))),),
 )
