@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from control import places
-from prove.process import Ended
+from prove.process import Ended, run
 from prove.row import Evidence, Row, require
 from prove.stage import Stage
+from twin.enter import enter_argv
 
 
 def judged(ended: Ended, *words: str) -> Evidence:
@@ -84,7 +86,16 @@ def _missing_secret(stage: Stage) -> Evidence:
     stage.healthy()
     key = places.controller_key_of(stage.name).with_suffix(".pub").read_text(encoding="utf-8").strip()
     with stage.copy((("inventories/real.py", "", REAL.format(key=key)),)) as top:
-        ended = stage.invoke("plan", "--env", "real", top=top, timeout=90)
+        argv = [
+            *enter_argv(stage.name, "controller"),
+            sys.executable,
+            "-m",
+            "invoke",
+            "plan",
+            "--env",
+            "real",
+        ]
+        ended = run(argv, top, stage.env(PYTHONPATH=str(top)), timeout=90)
         return judged(ended, "no_such_secret", "secrets.set")
 
 
@@ -100,7 +111,7 @@ environment = Environment(
 )
 hosts = environment.inventory()
 """
-"""An environment of real servers: a twin's own secrets are generated, these are not."""
+"""Real servers, whose secrets nobody generates; from the twin's network no packet reaches any."""
 
 
 def _says(name: str, claim: str, argv: tuple[str, ...], *words: str) -> Row:

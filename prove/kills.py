@@ -116,14 +116,20 @@ def _network_cut(stage: Stage, deploy: Popen[str]) -> Evidence:
     return {**judged(end, HOST), "noticed_after": seconds}
 
 
+FILL = """
+n=$(df --output=avail -k / | tail -n 1); fallocate -l $((n - 65536))K /var/fill
+dd if=/dev/zero of=/var/fill.rest bs=64K 2>/dev/null || true
+"""
+
+
 def _disk_filled(stage: Stage, deploy: Popen[str]) -> Evidence:
     _await(stage, "pgrep -x dpkg", deploy)
-    stage.sh(HOST, "n=$(df --output=avail -k / | tail -n 1); fallocate -l $((n - 512))K /var/fill")
+    stage.sh(HOST, FILL)
     return judged(ended(deploy, timeout=240), HOST)
 
 
 def _disk_emptied(stage: Stage) -> None:
-    stage.sh(HOST, "rm -f /var/fill")
+    stage.sh(HOST, "rm -f /var/fill /var/fill.rest")
 
 
 def _dpkg_killed(stage: Stage, deploy: Popen[str]) -> Evidence:
