@@ -213,3 +213,10 @@ def test_stranger_reaches_exactly_the_declared(
     if blind:
         gates = declared.firewall.answer_ping or bool(wanted)
         not_proven(f"nothing of {', '.join(blind)} answers a stranger, not even what should", gates=gates)
+    if udp := [str(o) for o in declared.openings(environment) if o.protocol == "udp"]:
+        not_proven(
+            f"all TCP ports are as declared and the kernel admits {', '.join(udp)}, but nobody has heard an"
+            " answer: the silence of a UDP port says nothing",
+            gates=False,
+            remedy="Try the service itself from where it is to be used.",
+        )
