@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import pytest
 
-from prove import ledger
+from prove import ledger, release
 from prove.proving import put
 from prove.row import Row
 from prove.stage import Stage
@@ -63,6 +66,56 @@ def test_after_the_twin_was_down_nothing_is_to_do(stage: Stage) -> None:
     stage.twin.down()
     stage.twin.up()
     assert not stage.planned()
+
+
+KNOCK = """
+import socket, sys, time
+end = time.monotonic() + 600
+while time.monotonic() < end:
+    said = []
+    for port in (22, 2222):
+        state = "shut"
+        for _ in range(4):
+            try:
+                socket.create_connection((sys.argv[1], port), timeout=1.5).close()
+                state = "open"
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.2)
+            except OSError:
+                break
+        said.append(state)
+    print(*said, flush=True)
+    time.sleep(0.05)
+"""
+"""A lost SYN is sent again after a second, a refused one here: shut is shut for a while."""
+
+
+def test_ssh_moves_to_another_port_without_a_moment_in_which_both_are_shut(stage: Stage) -> None:
+    stage.healthy()
+    where = str(stage.environment.host(release.HOST).address.ip)
+    with stage.copy([release.values(ssh={"port": 2222})]) as top:
+        watch = stage.twin.spawn(
+            "controller", [sys.executable, "-c", KNOCK, where], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            stage.deploy("--limit", release.HOST, top=top).expect(0)
+        finally:
+            watch.terminate()
+            seen = [line.split() for line in watch.communicate(timeout=10)[0].splitlines()]
+        moments = [" ".join(moment) for moment, _ in groupby(seen)]
+        assert moments == ["open shut", "open open", "shut open"]
+        assert not [step for step in stage.planned(top=top) if step.startswith(release.HOST)]
+
+
+def test_a_setting_that_is_no_longer_declared_returns_to_what_stood_before(stage: Stage) -> None:
+    stage.healthy()
+    key = "net.ipv4.tcp_keepalive_time"
+    assert stage.sh(release.HOST, f"sysctl -n {key}") == "600\n"
+    with stage.copy([release.values(sysctl={"settings": {}})]) as top:
+        stage.deploy("--limit", release.HOST, top=top).expect(0)
+        assert stage.sh(release.HOST, f"sysctl -n {key}") == "7200\n"
+        assert not [step for step in stage.planned(top=top) if step.startswith(release.HOST)]
 
 
 def proven(row: Row, stage: Stage) -> None:
