@@ -58,12 +58,15 @@ def test_settings_are_the_declared(declared: Host, live: Snapshot) -> None:
         "allowagentforwarding": "yes" if ssh.allow_agent_forwarding else "no",
         "allowtcpforwarding": "yes" if ssh.allow_tcp_forwarding else "no",
         "allowusers": " ".join(sorted(user.name for user in declared.users.accounts)),
+        "authenticationmethods": "publickey",
         "pubkeyauthentication": "yes",
         "strictmodes": "yes",
         "x11forwarding": "no",
         "permittunnel": "no",
         "gatewayports": "no",
+        "allowstreamlocalforwarding": "no",
         "permituserenvironment": "no",
+        "permituserrc": "no",
     }
     holds(live, wanted)
 
