@@ -95,6 +95,44 @@ def test_a_system_is_told_in_one_answer() -> None:
     assert found["firewall_loaded"] is False
 
 
+LISTEN = """#!{python}
+import socket, sys
+held = [socket.create_server((address, 0)) for address in ("0.0.0.0", "127.0.0.1")]
+print(*(each.getsockname()[1] for each in held), flush=True)
+sys.stdin.read()
+"""
+SOCKET = """#!/bin/sh
+case "$*" in
+*ssh.socket*) printf 'ActiveState=%s\\nListen=0.0.0.0:2222 (Stream)\\nListen=[::]:2223 (Stream)\\n';;
+esac
+"""
+"""What systemctl 255 says of Ubuntu's socket unit."""
+
+
+def test_ports_of_logins_are_sshds_own_but_not_what_a_session_forwards(tmp_path: Path) -> None:
+    daemon = tmp_path / "sshd"
+    daemon.write_text(LISTEN.format(python=sys.executable))
+    daemon.chmod(0o755)
+    with subprocess.Popen([daemon], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        outside, forwarded = map(int, running.stdout.readline().split())
+        ports = answer("system", {"packages": [], "units": [], "sysctls": {}, "swap": None})["ssh_ports"]
+        running.terminate()
+    assert outside in ports
+    assert forwarded not in ports
+
+
+@pytest.mark.parametrize(("state", "ports"), [("active", {2222, 2223}), ("inactive", set())])
+def test_ports_of_logins_are_the_socket_units_where_it_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, ports: set[int]
+) -> None:
+    (tmp_path / "systemctl").write_text(SOCKET.replace("%s", state))
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = answer("system", {"packages": [], "units": [], "sysctls": {}, "swap": None})["ssh_ports"]
+    assert {2222, 2223} & set(found) == ports
+
+
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
 def test_no_program_can_end_its_heredoc_early(path: Path) -> None:
     assert "END-OF-SCRIPT" not in path.read_text()

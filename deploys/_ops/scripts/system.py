@@ -93,14 +93,17 @@ def swap(path: str | None) -> dict[str, Any]:
 
 
 def ssh_ports() -> list[int]:
-    """Return the TCP ports on which SSH logins are taken now: sshd's own and its socket unit's."""
+    """Return the TCP ports on which SSH logins are taken now: sshd's own and its socket unit's.
+
+    What sshd holds on loopback alone is a port that somebody forwards through a session (ssh -R).
+    """
     lines = said("ss", "-Hltnp").splitlines()
     listening = [line.split()[3] for line in lines if '"sshd"' in line]
     socket = said("systemctl", "show", "--property=ActiveState,Listen", "ssh.socket")
     if "ActiveState=active" in socket:
         listening += re.findall(r"Listen=(\S+) \(Stream\)", socket)
-    ports = {int(address.rpartition(":")[2]) for address in listening if address.rpartition(":")[2].isdigit()}
-    return sorted(ports)
+    outside = (address for address in listening if not address.startswith(("127.", "[::1]")))
+    return sorted({int(port) for address in outside if (port := address.rpartition(":")[2]).isdigit()})
 
 
 def manifest() -> dict[str, Any] | None:
