@@ -23,9 +23,9 @@ FORGIVE = (
 class Attack:
     """Wrong passwords until the packet filter refuses the attacker."""
 
-    def __init__(self, observed: Observed, declared: Host, vantage: Vantage) -> None:
-        self.observed, self.declared, self.vantage = observed, declared, vantage
-        self.source = throw_away()
+    def __init__(self, observed: Observed, declared: Host, vantage: Vantage, address: str) -> None:
+        self.observed, self.declared, self.vantage, self.address = observed, declared, vantage, address
+        self.source = throw_away(ip_address(address).version)
         self.tries = 0
 
     def until_banned(self) -> bool:
@@ -53,23 +53,19 @@ class Attack:
 
     def _err(self, vantage: Vantage, *where: str) -> None:
         """Send as many wrong passwords as one connection takes."""
-        address, port, tries = self._target, str(self.declared.ssh.port), self.declared.ssh.max_auth_tries
+        port, tries = str(self.declared.ssh.port), self.declared.ssh.max_auth_tries
         self.tries += tries
         user = ("--user", self.declared.users.deploy, "--password", "--tries", str(tries))
         try:
-            vantage.probe("ssh", address, "--port", port, "--timeout", "5", *user, *where)
+            vantage.probe("ssh", self.address, "--port", port, "--timeout", "5", *user, *where)
         except Unseen:
             return  # shut out in the middle of it
-
-    @property
-    def _target(self) -> str:
-        return str(self.declared.address.ip)
 
     def state(self) -> str:
         """Return the state of the SSH port as the attacker sees it."""
         port = self.declared.ssh.port
         seen = self.vantage.probe(
-            "tcp", self._target, "--ports", str(port), "--timeout", "1", "--borrow", self.source
+            "tcp", self.address, "--ports", str(port), "--timeout", "1", "--borrow", self.source
         )
         return str(seen["ports"][0]["state"])
 

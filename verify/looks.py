@@ -71,8 +71,10 @@ def password_login(observed: Observed, host: Host) -> Answers:
     return Answers(place, tuple(Login(**login) for login in seen["logins"]))
 
 
-def throw_away() -> str:
-    """Return an address of the stranger's own network that nobody else uses (RFC 5737)."""
+def throw_away(version: int = 4) -> str:
+    """Return an address of the stranger's own network that nobody else uses (RFC 5737, RFC 3849)."""
+    if version == 6:
+        return f"2001:db8:ffff::{secrets.randbelow(4096) + 4096:x}"
     return f"203.0.113.{secrets.randbelow(120) + 130}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from inventories.model import Environment, Host, Jail
 from verify.attack import Attack, refused
 from verify.checks import check
+from verify.looks import addresses
 from verify.observed import Observed
 from verify.probes.arguments import ports as ports_in
 from verify.probes.arguments import ranges
@@ -130,7 +131,14 @@ def test_bans_are_in_the_packet_filter(live: Snapshot, evidence: dict[str, Any])
 def test_attacker_is_banned_and_let_in_again(
     declared: Host, observed: Observed, outside: Vantage, evidence: dict[str, Any]
 ) -> None:
-    attack = Attack(observed, declared, outside)
+    for address in addresses(declared):
+        evidence[f"seconds to the ban at {address}"] = banned_and_forgiven(
+            Attack(observed, declared, outside, address)
+        )
+
+
+def banned_and_forgiven(attack: Attack) -> float:
+    """Attack one address of a host and forgive; return the seconds to the ban."""
     began = time.monotonic()
     try:
         if not attack.until_banned():
@@ -138,7 +146,7 @@ def test_attacker_is_banned_and_let_in_again(
                 f"{attack.source} is not banned after {attack.tries} wrong passwords",
                 "a ban in the packet filter",
             )
-        evidence["seconds to the ban"] = round(time.monotonic() - began, 1)
+        seconds = round(time.monotonic() - began, 1)
         if (state := attack.state()) == "open":
             fail(f"{attack.source} is in a set of the kernel and still finds the port {state}", "closed")
         if trusted := attack.by_the_controller():
@@ -147,3 +155,4 @@ def test_attacker_is_banned_and_let_in_again(
         attack.forgive()
     if (state := attack.state()) != "open":
         fail(f"{attack.source} finds the port {state} after the unban", "open")
+    return seconds
