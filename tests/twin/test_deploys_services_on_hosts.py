@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from deploys import fail2ban, firewall
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
 from deploys.updates import NEEDRESTART, Upgrades, pattern
-from inventories.model import Environment, Firewall, Host, Jail, Opening
+from inventories.model import Environment, Firewall, Host, Jail, Opening, Ssh
 from twin.enter import enter_argv
 from twin.twin import Twin
 
@@ -20,6 +21,7 @@ TOP = Path(__file__).resolve().parents[2]
 HOST = "edge2"
 BOTH, TCP = 5060, 5061
 """A port of both protocols, and one that is the jail's in TCP alone."""
+GUESSING = "2001:db8:ffff::77"
 STRANGER = {4: "203.0.113.66", 6: "2001:db8:ffff::66"}
 OPENINGS = (
     Opening.port(BOTH, "udp", "SIP"),
@@ -92,7 +94,7 @@ def reached(twin: Twin, host: Host, version: int) -> set[str]:
 @pytest.fixture(scope="module")
 def host(lab: Environment) -> Host:
     """A host that has everything open on which a jail could stand."""
-    return lab.host(HOST).model_copy(update={"firewall": Firewall(extra=OPENINGS)})
+    return lab.host(HOST).model_copy(update={"firewall": Firewall(extra=OPENINGS), "ssh": Ssh()})
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,8 @@ def banning(twin: Twin, lab: Environment, host: Host) -> Twin:
     put(twin, *firewall.files(host, lab), firewall.loader())
     run(twin, f"mkdir -p /var/lib/trunkline && {firewall.LOADER} load")
     sip = Jail(name="sip", filter="sshd", openings=OPENINGS[:3], journal_match="_SYSTEMD_UNIT=ssh.service")
-    bans = fail2ban.Bans(lab.never_banned(host), True, 604800, (fail2ban.Banned(sip),))
+    jails = tuple(map(fail2ban.Banned, (sip, *host.jails(lab))))
+    bans = fail2ban.Bans(lab.never_banned(host), True, 604800, jails)
     own = render("fail2ban", "jail.local", bans)
     put(twin, *(f for f in fail2ban.files(host, lab) if not f.path.endswith("jail.local")))
     put(twin, ManagedFile("fail2ban", "/etc/fail2ban/jail.local", own))
@@ -132,6 +135,21 @@ def test_a_ban_takes_away_the_jails_ports_in_their_protocols_and_an_unban_gives_
     assert reached(banning, host, version) == BANNED
     run(banning, f"fail2ban-client set sip unbanip {STRANGER[version]}")
     assert reached(banning, host, version) == ALL
+
+
+def test_who_guesses_passwords_over_v6_is_banned_by_what_sshd_writes_into_the_journal(
+    banning: Twin, host: Host
+) -> None:
+    assert host.address6 is not None
+    probe = [*enter_argv(banning.name, "stranger"), sys.executable, "-m", "verify.probes.ssh"]
+    probe += [str(host.address6.ip), "--timeout", "5", "--user", "root", "--password", "--borrow", GUESSING]
+    end = time.monotonic() + 60
+    while GUESSING not in run(banning, "nft list set inet f2b-table addr6-set-sshd-tcp 2>&1 || true"):
+        assert time.monotonic() < end, run(banning, "fail2ban-client status sshd")
+        subprocess.run(probe, cwd=TOP, capture_output=True, check=False, timeout=60)
+    assert f"Ban {GUESSING}" in run(
+        banning, "cat /var/log/fail2ban.log; journalctl -u fail2ban --no-pager -q"
+    )
 
 
 def test_nobody_who_is_never_to_be_banned_can_be_banned_by_a_log(banning: Twin, lab: Environment) -> None:
