@@ -22,6 +22,10 @@ HOLD_APT = (
     "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
     "time.sleep(8)"
 )
+STRANGER = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43} nobody@elsewhere"
+CLOUD_INIT_AT_WORK = (
+    "install -m 755 /dev/null /usr/local/bin/cloud-init; mkdir /run/cloud-init; touch /run/cloud-init/enabled"
+)
 
 
 def started(twin: Twin, *words: str) -> subprocess.Popen[str]:
@@ -52,12 +56,27 @@ def deployed(twin: Twin) -> Iterator[tuple[Twin, str]]:
 
 
 def test_a_plan_names_every_change_and_makes_none(bare: Twin) -> None:
+    for host in ("edge1", "edge2"):
+        bare.run(host, "touch /run/before")
     code, said = run(bare, "plan")
     assert code == 2, said
     assert "edge1: " in said
     assert "+PasswordAuthentication no" in said
-    for path in ("/var/lib/trunkline/manifest.json", "/etc/ssh/sshd_config.d/10-trunkline.conf"):
-        assert bare.run("edge1", f"test ! -e {path}").returncode == 0
+    for host in ("edge1", "edge2"):
+        newer = bare.run(host, "find /etc /home /opt /root /srv /usr /var/lib -newer /run/before").stdout
+        changed = [path for path in newer.splitlines() if not path.startswith("/var/lib/systemd/")]
+        assert changed == [], host
+
+
+def test_keys_that_nobody_declared_need_adopt_and_are_named_in_the_plan(bare: Twin) -> None:
+    bare.run("edge1", f"echo '{STRANGER}' >> /root/.ssh/authorized_keys")
+    code, said = run(bare, "plan", "--limit", "edge1")
+    assert code == 1
+    assert "edge1: SSH keys that the inventory does not declare may log in as root." in said
+    assert "--adopt" in said
+    code, said = run(bare, "plan", "--limit", "edge1", "--adopt")
+    assert code == 2, said
+    assert f"-{STRANGER}" in said
 
 
 def test_a_first_deploy_ends_with_a_table_and_what_one_can_try(deployed: tuple[Twin, str]) -> None:
@@ -85,6 +104,51 @@ def test_a_second_deploy_changes_nothing_and_the_plan_is_empty(deployed: tuple[T
     code, said = run(twin, "deploy")
     assert code == 0, said
     assert "Nothing to change." in said
+    code, said = run(twin, "plan", "--json")
+    assert code == 0, said
+    events = [json.loads(line) for line in said.splitlines()]
+    assert [each["changes"] for each in events if each["event"] == "plan"] == [0]
+
+
+def test_a_guard_that_a_dead_deploy_left_armed_is_confirmed_and_told(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    guarded = json.dumps({"services": [{"service": "journal", "files": ["/etc/systemd/journald.conf.d/*"]}]})
+    armed = twin.run("edge1", f"{AGENT} guard arm --seconds 600", guarded)
+    assert armed.returncode == 0, armed.stderr
+    code, said = run(twin, "deploy", "--limit", "edge1", "--json")
+    assert code == 0, said
+    warnings = [event["text"] for event in map(json.loads, said.splitlines()) if event["event"] == "warning"]
+    assert warnings == ["edge1: an earlier deploy was cut off; its guard is confirmed now."]
+    shown = json.loads(twin.run("edge1", f"{AGENT} guard show").stdout)
+    assert (shown["armed"], shown["last"]["outcome"]) == (None, "confirmed")
+
+
+@pytest.mark.parametrize(("node", "name"), [("edge1", "edge1\n"), ("stranger", f"{os.uname().nodename}\n")])
+def test_a_shell_inside_a_node_of_the_twin(deployed: tuple[Twin, str], node: str, name: str) -> None:
+    twin, _ = deployed
+    argv = [sys.executable, "-m", "invoke", "twin.shell", node, "--twin", twin.name]
+    script = "id -u; uname -n; ip -brief -4 address show scope global"
+    shell = subprocess.run(
+        argv, cwd=ROOT, input=script, capture_output=True, text=True, check=False, timeout=60
+    )
+    said = shell.stdout.splitlines(keepends=True)
+    assert said[:2] == ["0\n", name], shell.stderr
+    assert twin.layout.wire(node).addresses[0] in said[2]
+
+
+def test_pyinfras_own_command_line_brings_back_what_is_missing(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    twin.run("edge1", "rm /etc/systemd/journald.conf.d/*")
+    pyinfra = Path(sys.executable).with_name("pyinfra")
+    done = subprocess.run(
+        [pyinfra, "inventories/lab.py", "deploys/site.py", "-y"],
+        cwd=ROOT, env={**os.environ, "TRUNKLINE_TWIN": twin.name}, capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert twin.run("edge1", "ls /etc/systemd/journald.conf.d").stdout != ""
+    for host in ("edge1", "edge2"):
+        assert json.loads(twin.run(host, f"{AGENT} lock show").stdout) == {"held": None}
     assert run(twin, "plan")[0] == 0
 
 
@@ -122,6 +186,31 @@ def test_a_held_package_lock_is_waited_for_and_its_holder_named(deployed: tuple[
     assert code == 0, said
     assert "edge1  waits: python3 (pid " in said
     assert "holds the apt lock" in said
+
+
+def test_cloud_init_at_work_is_waited_for_until_it_has_its_result(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    twin.run("edge2", CLOUD_INIT_AT_WORK)
+    process = started(twin, "plan", "--limit", "edge2")
+    assert process.stdout is not None
+    try:
+        waits = next((line for line in process.stdout if "waits: " in line), "it did not wait")
+        twin.run("edge2", "touch /run/cloud-init/result.json")
+        said, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        twin.run("edge2", "rm -r /usr/local/bin/cloud-init /run/cloud-init")
+    assert "edge2  waits: cloud-init is still setting the host up" in waits
+    assert process.returncode == 0, said
+
+
+def test_up_says_what_is_not_as_in_production(deployed: tuple[Twin, str]) -> None:
+    twin, _ = deployed
+    boots = [host.boots for host in twin.status().hosts]
+    code, said = run(twin, "twin.up")
+    assert code == 0, said
+    assert all(f"  {each}\n" in said for each in twin.substitutions())
+    assert [host.boots for host in twin.status().hosts] == boots
 
 
 def test_a_changed_host_key_is_refused_by_trust_and_by_every_command(deployed: tuple[Twin, str]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from control.engine import ApplyFailed, Engine, HostEvent
 from control.places import controller_key_of
 from inventories.model import Environment
+from twin.enter import enter_argv
 from twin.twin import Twin
 
 TOP = Path(__file__).resolve().parents[2]
@@ -32,6 +33,20 @@ GUARDED = {
     "files": ["/etc/ssh/sshd_config.d/*"],
     "reload": [["systemctl", "reload", "ssh"]],
 }
+THROUGH = """
+import sys
+from dataclasses import replace
+from deploys._connector.connection import Connection
+from deploys._connector.route import route_to
+from inventories.model import load
+lab = load("lab")
+jump, there = (route_to(lab, lab.host(name), sys.argv[1]) for name in ("edge1", "edge2"))
+connection = Connection(replace(there, jumps=(replace(jump, users=("root",)),)))
+connection.connect()
+print(connection.run("ss -Htn state established sport = :22").text, end="")
+connection.close()
+"""
+"""Logs in to edge2 through edge1 and says whom edge2's sshd is connected with."""
 ARM = json.dumps({"services": [GUARDED]})
 
 
@@ -73,6 +88,14 @@ def test_the_first_contact_is_root_and_then_it_is_the_deploy_user_without_being_
     with Engine(lab, delivered.name) as then:
         assert {state.user for state in then.open()} == {"deploy"}
         assert {then.command(host, "id -u").stdout for host in HOSTS} == {"0\n"}
+
+
+def test_openssh_as_a_jump_host_carries_the_connection(delivered: Twin, lab: Environment) -> None:
+    argv = [*enter_argv(delivered.name, "controller"), sys.executable, "-c", THROUGH, delivered.name]
+    done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    peers = {line.split()[-1].rpartition(":")[0].strip("[]") for line in done.stdout.splitlines()}
+    assert peers == {str(lab.host("edge1").address.ip)}
 
 
 def test_input_output_and_exit_codes_pass_through_sudo_unchanged(admitted: Twin, lab: Environment) -> None:

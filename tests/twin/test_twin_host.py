@@ -12,6 +12,8 @@ from control import places
 from control.errors import TrunklineError
 from twin.twin import Twin
 
+CAP_NET_ADMIN, CAP_SYS_MODULE, CAP_SYS_TIME = 12, 16, 25
+"""Numbers of capabilities(7)."""
 HOSTS = ("edge1", "edge2")
 
 
@@ -104,6 +106,19 @@ def test_a_host_cannot_change_the_machine(twin: Twin, host: str, attempt: str) -
     for script in (attempt, f"systemd-run --quiet --wait --pipe {attempt}"):
         assert twin.run(host, script).returncode != 0
     assert Path("/proc/sys/vm/swappiness").read_text() != "61\n"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_no_process_of_a_host_can_ever_set_the_clock_or_load_a_module(twin: Twin, host: str) -> None:
+    bounds = int(said(twin, host, "sed -n 's/^CapBnd:\\s*//p' /proc/1/status"), 16)
+    assert [bounds >> capability & 1 for capability in (CAP_SYS_MODULE, CAP_SYS_TIME)] == [0, 0]
+    assert bounds >> CAP_NET_ADMIN & 1
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_cannot_press_the_machines_magic_key(twin: Twin, host: str) -> None:
+    """h only prints a help text into the kernel's log."""
+    assert twin.run(host, "echo h > /proc/sysrq-trigger").returncode != 0
 
 
 def test_a_host_cannot_swap(twin: Twin) -> None:

@@ -40,6 +40,19 @@ def test_an_image_that_exists_is_not_built_again(twin: Twin) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_another_date_of_any_suite_is_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    suites = archive().suites(RELEASES["debian12"])
+    dates = dict.fromkeys((suite.name for suite in suites), "Sat, 14 Nov 2026 09:00:00 UTC")
+    monkeypatch.setattr(image, "_release_date", lambda suite, port: dates[suite.name])
+    first = image._state(suites, 1)
+    assert first.startswith("20261114T090000-")
+    assert image._state(suites, 2) == first
+    for suite in suites:
+        monkeypatch.setitem(dates, suite.name, "Fri, 13 Nov 2026 09:00:00 UTC")
+        assert image._state(suites, 1) != first
+        monkeypatch.setitem(dates, suite.name, "Sat, 14 Nov 2026 09:00:00 UTC")
+
+
 def test_an_image_holds_nothing_that_must_be_a_hosts_own(twin: Twin) -> None:
     root = twin.keepers["edge2"].disk.image
     assert not list(root.glob("etc/ssh/ssh_host_*"))
