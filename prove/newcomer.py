@@ -114,6 +114,8 @@ def _deploys(host: str) -> Callable[[Stage], Evidence]:
         with machine(stage, host) as walk:
             cold = walk(first, 1200).expect(0)
             again = walk(first, 300).expect(0)
+            daemon = walk("systemctl is-enabled apt-cacher-ng", 30).stdout.strip()
+        require(daemon == "disabled", f"the package cache would start at the machine's next boot: {daemon!r}")
         require("Traceback" not in cold.output, f"a traceback reached the newcomer: {cold.tail}")
         require("ssh -p" in cold.output, f"it does not say what can be tried on loopback: {cold.tail}")
         return {"line": first, "seconds": cold.seconds, "again": again.seconds, "said": cold.stdout[-3000:]}
