@@ -130,7 +130,7 @@ def test_the_holder_of_a_package_lock_is_named(
 
 
 class ThisMachine:
-    """Looks at this very machine as an engine looks at a host, but for where the package lock is."""
+    """Looks at this very machine as an engine looks at a host, but for where the package locks are."""
 
     def __init__(self, lock: Path) -> None:
         self.lock = lock
@@ -138,6 +138,8 @@ class ThisMachine:
     def command(self, host: str, script: str, *, timeout: int) -> subprocess.CompletedProcess[str]:
         """Run the survey."""
         elsewhere = script.replace("/var/lib/dpkg/lock-frontend", str(self.lock))
+        for others in ("/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"):
+            elsewhere = elsewhere.replace(f'"{others}"', '"/nowhere"')
         return subprocess.run(
             ["sh", "-c", elsewhere], capture_output=True, text=True, timeout=timeout, check=False
         )
