@@ -21,6 +21,8 @@ from prove.stage import Stage
 
 OWN_FILES = ("/etc/canary", "/run/canary")
 """Where the deploy puts the secret on purpose, readable by root alone."""
+CONTROL = "/var/tmp/canary-control"
+"""A public file with the secret: where it is not found, finding nothing proves nothing."""
 ON_HOST = """
 import json, os, subprocess, sys
 markers = [each.encode() for each in json.load(sys.stdin)]
@@ -93,10 +95,13 @@ def _put(stage: Stage) -> Evidence:
         given = _give(stage, top, value)
         markers = _markers(stage, value)
         with watched(markers) as watch:
+            run(["sh", "-c", "sleep 1; true", "control", value], top, stage.env()).expect(0)
             ended: list[Ended] = [given, *_work(stage, top), *_failing(stage)]
         for end in ended:
             require(not _in(end.output, markers), f"`{' '.join(end.argv[2:5])}` shows a secret: {end.tail}")
-        require(not watch.seen, f"a process had a secret in its arguments: {'; '.join(watch.seen)}")
+        shown = {said for said in watch.seen if " control " not in said}
+        require(watch.seen - shown, "the watch does not see a process that shows a secret")
+        require(not shown, f"a process had a secret in its arguments: {'; '.join(shown)}")
         arrived = stage.sh(release.HOST, "cat /etc/canary")
         require(arrived == f"token = {value}\n", "the secret did not arrive")
         _nowhere_on_hosts(stage, markers)
@@ -149,11 +154,14 @@ def _in(text: str, markers: tuple[str, ...]) -> bool:
 
 def _nowhere_on_hosts(stage: Stage, markers: tuple[str, ...]) -> None:
     for host in stage.hosts:
+        stage.twin.write(host, CONTROL, markers[0])
         stage.twin.write(host, "/root/.look.py", ON_HOST, 0o600)
         done = stage.twin.run(host, "python3 -I /root/.look.py; rm /root/.look.py", input=json.dumps(markers))
         require(done.returncode == 0, f"{host} could not be searched: {done.stderr}")
-        found = [path for path in json.loads(done.stdout) if path not in OWN_FILES]
-        require(not found, f"{host} has a secret in {', '.join(found)}")
+        found = set(json.loads(done.stdout)) - set(OWN_FILES)
+        require(CONTROL in found, f"{host}: the search does not find what was put there to be found")
+        require(found == {CONTROL}, f"{host} has a secret in {', '.join(found - {CONTROL})}")
+        stage.sh(host, f"rm {CONTROL}")
         modes = stage.sh(host, f"stat -c '%a %U' {' '.join(OWN_FILES)} 2>/dev/null || true")
         require(set(modes.splitlines()) <= {"600 root"}, f"{host}: the secret's files are {modes}")
 
