@@ -59,11 +59,11 @@ def test_a_snapshot_of_a_running_host_holds_what_was_just_written(bare: Twin) ->
     bare.run("edge2", "rm /root/numbers")
     bare.restore("numbers")
     assert bare.run("edge2", "wc -l < /root/numbers").stdout == "100000\n"
-    assert bare.snapshots() == ("bare", "numbers")
+    assert {"bare", "numbers"} <= set(bare.snapshots())
 
 
 def test_a_snapshot_that_does_not_exist_is_named(twin: Twin) -> None:
-    with pytest.raises(TrunklineError, match=r"has no snapshot nothing\.\n  It has: bare"):
+    with pytest.raises(TrunklineError, match=r"has no snapshot nothing\.\n  It has: .*\bbare\b"):
         twin.restore("nothing")
     with pytest.raises(TrunklineError, match="is no label for a snapshot"):
         twin.snapshot("../x")
