@@ -154,6 +154,7 @@ def test_pyinfras_own_command_line_brings_back_what_is_missing(deployed: tuple[T
 
 def test_the_record_stands_on_the_controller_and_on_every_host(deployed: tuple[Twin, str]) -> None:
     twin, _ = deployed
+    assert run(twin, "deploy")[0] == 0
     last = history.records(twin.name)[-1]
     assert last.verified
     for host in twin.environment.hosts:
