@@ -6,6 +6,7 @@ The bare machines are hosts of a twin of their own; the lab's twin is then boote
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
+from control import places
 from inventories.model import ControllerKey, Environment, Host, User, Users
 from prove.process import Ended, run
 from prove.row import Evidence, Row, require
@@ -76,6 +78,7 @@ def machine(stage: Stage, host: str) -> Iterator[Callable[[str, int], Ended]]:
         yield walk
     finally:
         twin.erase()
+        shutil.rmtree(places.state_of(twin.name), ignore_errors=True)
 
 
 def _as_bought(stage: Stage, twin: Twin, host: str) -> None:
