@@ -54,16 +54,19 @@ def test_a_restore_brings_every_disk_back_in_seconds(bare: Twin) -> None:
 
 
 def test_a_snapshot_of_a_running_host_holds_what_was_just_written(bare: Twin) -> None:
+    before = set(bare.snapshots()) - {"numbers"}
     bare.run("edge2", "seq 100000 > /root/numbers")
     bare.snapshot("numbers")
     bare.run("edge2", "rm /root/numbers")
     bare.restore("numbers")
     assert bare.run("edge2", "wc -l < /root/numbers").stdout == "100000\n"
-    assert {"bare", "numbers"} <= set(bare.snapshots())
+    assert set(bare.snapshots()) == before | {"numbers"}
 
 
 def test_a_snapshot_that_does_not_exist_is_named(twin: Twin) -> None:
-    with pytest.raises(TrunklineError, match=r"has no snapshot nothing\.\n  It has: .*\bbare\b"):
+    kept = ", ".join(twin.snapshots())
+    assert "bare" in kept
+    with pytest.raises(TrunklineError, match=rf"has no snapshot nothing\.\n  It has: {kept}"):
         twin.restore("nothing")
     with pytest.raises(TrunklineError, match="is no label for a snapshot"):
         twin.snapshot("../x")
