@@ -94,7 +94,7 @@ def site(host: Host, environment: Environment) -> None:
     ssh.ssh(host, environment)
     firewall.firewall(host, environment)
     sysctl.sysctl(host, environment)
-    guard.confirm(name="guard: confirm", _if=changed(armed))
+    guard.confirm(ssh.daemon_of(host), name="guard: confirm", _if=changed(armed))
     users.close_root(host, environment)
     ssh.close_old_port(host, environment)
     firewall.close_old_port(host, environment)

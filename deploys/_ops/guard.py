@@ -61,8 +61,14 @@ def arm(guarded: Sequence[Guarded], files: Sequence[ManagedFile], sysctls: dict[
 
 
 @operation
-def confirm() -> Iterator[Any]:
-    """Log in anew and confirm over the new connection; always used with `_if`."""
+def confirm(daemon: str | None) -> Iterator[Any]:
+    """Log in anew and confirm over the new connection; always used with `_if`.
+
+    `daemon` is the unit of an sshd that listens itself: it must have read what stands on the disk before the
+    login, else its former configuration would be proven. A socket-activated one reads it at every start.
+    """
+    if daemon:
+        yield command("sshd_settle", daemon)
     yield FunctionCommand(login_proven, (), {})
     yield command("guard_confirm", agent_path())
 
