@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from inventories.model import fault
+from inventories.model.database import Database
 from inventories.model.host import Host
 from inventories.model.leaves import leaves
 from inventories.model.names import DomainName
@@ -42,6 +43,8 @@ class Environment(Record):
     controllers: Annotated[tuple[Network, ...], Field(min_length=1)]
     """Where deploys come from: always admitted to SSH, never banned."""
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
+    databases: tuple[Database, ...] = ()
+    """Managed databases that the stacks use."""
     in_twin: bool = False
     """The environment exists as a twin only; it may use documentation addresses (RFC 5737, RFC 3849)."""
 
@@ -87,6 +90,7 @@ class Environment(Record):
         for host, its in zip(self.hosts, declared["hosts"], strict=True):
             its["openings"] = [each.model_dump(mode="json") for each in host.openings(self)]
             its["jails"] = [each.model_dump(mode="json") for each in host.jails(self)]
+            its["certificates"] = [each.model_dump(mode="json") for each in host.certificates(self)]
             its["sysctls"] = host.sysctls(self)
             its["never_banned"] = [str(network) for network in self.never_banned(host)]
             its["undisturbed"] = list(host.undisturbed(self))

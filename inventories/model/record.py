@@ -13,6 +13,7 @@ from inventories.model.problem import Problem
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 
+    from inventories.model.certificate import Certificate
     from inventories.model.environment import Environment
     from inventories.model.host import Host
     from inventories.model.values import Jail, Opening
@@ -55,6 +56,10 @@ class Service(Record):
 
     def jails(self, host: Host, environment: Environment) -> Iterator[Jail]:
         """Yield the fail2ban jails that protect this service."""
+        yield from ()
+
+    def certificates(self, host: Host, environment: Environment) -> Iterator[Certificate]:
+        """Yield the certificates this service needs from the ACME authority."""
         yield from ()
 
     def sysctls(self, host: Host, environment: Environment) -> Iterator[tuple[str, str]]:

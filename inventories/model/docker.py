@@ -1,0 +1,28 @@
+"""The container engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from inventories.model.record import Service
+from inventories.model.values import Count, Megabytes
+
+if TYPE_CHECKING:
+    from inventories.model.environment import Environment
+    from inventories.model.host import Host
+
+
+class Docker(Service):
+    """Docker engine and Compose v2; published ports obey the declared openings."""
+
+    source: Literal["distribution", "docker"] = "distribution"
+    """Whose packages: the distribution's, or Docker's own repository (Ubuntu, Debian 12)."""
+    log_max_mb: Megabytes = 10
+    log_files: Count = 3
+    """A container's log is rotated at log_max_mb; so many files stay."""
+
+    def undisturbed(self, host: Host, environment: Environment) -> Iterator[str]:
+        """Yield the engine: needrestart would restart what containers depend on."""
+        yield "docker.service"
+        yield "containerd.service"
