@@ -123,26 +123,22 @@ stack = Stack(
     ),
 )
 
-# The shop itself, and a second site of which only the webhook can be seen without a password.
-sites = (
-    Site(
-        names=("shop.lab.example", "www.shop.lab.example"),
-        files=Files(directory="twin/images/shop/site"),
-        proxies=(
-            Proxy(path="/api/", to="shop/api"),
-            Proxy(path="/ws", to="shop/api", exact=True, websocket=True),
-        ),
+storefront = Site(
+    names=("shop.lab.example", "www.shop.lab.example"),
+    files=Files(directory="twin/images/shop/site"),
+    proxies=(
+        Proxy(path="/api/", to="shop/api"),
+        Proxy(path="/ws", to="shop/api", exact=True, websocket=True),
     ),
-    Site(
-        names=("crm.lab.example",),
-        proxies=(
-            Proxy(path="/", to="shop/api"),
-            Proxy(
-                path="/webhook/phone", to="shop/api", exact=True, unprotected=True, rate=Rate(per_second=10)
-            ),
-        ),
-        auth=BasicAuth(realm="CRM", users=(AuthUser(name="crm", password=Secret(name="crm_password")),)),
+)
+# Of this one only the webhook can be seen without a password.
+crm = Site(
+    names=("crm.lab.example",),
+    proxies=(
+        Proxy(path="/", to="shop/api"),
+        Proxy(path="/webhook/phone", to="shop/api", exact=True, unprotected=True, rate=Rate(per_second=10)),
     ),
+    auth=BasicAuth(realm="CRM", users=(AuthUser(name="crm", password=Secret(name="crm_password")),)),
 )
 
 environment = Environment(
@@ -188,7 +184,7 @@ environment = Environment(
             users=Users(accounts=(deploy,)),
             time=time,
             docker=Docker(),
-            nginx=Nginx(sites=sites),
+            nginx=Nginx(sites=(storefront, crm)),
             compose=Compose(stacks=(stack,)),
             certbot=Certbot(email="ops@lab.example"),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from inventories.model.problem import Problem
 from inventories.model.record import Service
 from inventories.model.values import Count, Megabytes
 
@@ -26,3 +27,14 @@ class Docker(Service):
         """Yield the engine: needrestart would restart what containers depend on."""
         yield "docker.service"
         yield "containerd.service"
+
+    def lint(self, host: Host, environment: Environment) -> Iterator[Problem]:
+        """Yield a distribution whose own packages have no Compose v2."""
+        if self.source == "distribution" and not host.release.engine:
+            yield self.problem(
+                host,
+                "source",
+                f"{host.os} brings Compose v1 only",
+                "Compose v2",
+                'write source="docker", or move the host to Debian 13',
+            )

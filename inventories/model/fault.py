@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from inventories.model.problem import ModelError, Problem
-from inventories.model.sentence import Fault, fault_of, step
+from inventories.model.sentence import Fault, called, fault_of, step
 
 _reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
@@ -137,9 +137,11 @@ def _whole(value: Any, path: tuple[str, ...], below: list[tuple[tuple[str, ...],
     if isinstance(value, list | tuple):
         items = [_whole(item, (*path, step(item, index)), below) for index, item in enumerate(value)]
         return tuple(item for item in items if not isinstance(item, Broken))
+    if isinstance(value, dict):
+        pairs = {key: _whole(item, (*path, f"[{key}]"), below) for key, item in value.items()}
+        return {key: item for key, item in pairs.items() if not isinstance(item, Broken)}
     return value
 
 
 def _name(given: dict[str, Any]) -> str:
-    name = given.get("name", "")
-    return name if isinstance(name, str) else ""
+    return called(given)

@@ -75,7 +75,7 @@ def _problems(declared: Any, here: Reading) -> list[Problem]:
     if isinstance(whole, Environment):
         wrong = {each.name: each.fields for each in here.broken if each.record == "Host"}
         own = declared.fields if isinstance(declared, Broken) else frozenset()
-        found = whole.lint(wrong)
+        found = whole.lint({**wrong, "": own - {"hosts"}})
         problems += [each for each in found if each.host or each.field.partition("[")[0] not in own]
     elif not isinstance(declared, Broken):
         problems.append(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from inventories.model.certificate import Certificate
-from inventories.model.names import DomainName
+from inventories.model.certificate import Certificate, Names
+from inventories.model.problem import Problem
 from inventories.model.record import Record, Service
+from inventories.model.sites import lint_balancers, lint_sites, lint_targets
 from inventories.model.values import Count, Jail, Network, Opening, Port, Seconds, Secret
-from inventories.model.wanted import Wanted
+from inventories.model.wanted import Choice, Wanted
 
 if TYPE_CHECKING:
     from inventories.model.environment import Environment
@@ -31,6 +32,12 @@ Target = Annotated[
     str,
     Field(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$"),
     Wanted("a service of a stack", "write it as stack/service, such as shop/api"),
+]
+Upstream = Annotated[
+    Target | Port,
+    Choice(
+        "a service of a stack or a port of this host", "write it as shop/api, or as a number such as 8000"
+    ),
 ]
 Directory = Annotated[
     str,
@@ -84,7 +91,7 @@ class Proxy(Record):
     path: UrlPath
     exact: bool = False
     """Only this very path, nothing below it."""
-    to: Target | Port
+    to: Upstream
     """A service of this host's stacks, or a port on this host's loopback."""
     websocket: bool = False
     unprotected: bool = False
@@ -98,7 +105,7 @@ class Proxy(Record):
 class Site(Record):
     """What is served under one or more names; all of them are in one certificate."""
 
-    names: Annotated[tuple[DomainName, ...], Field(min_length=1)]
+    names: Names
     files: Files | None = None
     proxies: tuple[Proxy, ...] = ()
     auth: BasicAuth | None = None
@@ -144,3 +151,12 @@ class Nginx(Service):
     def undisturbed(self, host: Host, environment: Environment) -> Iterator[str]:
         """Yield nginx: a restart would cut the requests it serves, an upgrade replaces it without."""
         yield "nginx.service"
+
+    def lint(self, host: Host, environment: Environment) -> Iterator[Problem]:
+        """Yield sites that clash, or that nobody could be served."""
+        yield from lint_sites(self, host)
+        yield from lint_balancers(self, host)
+
+    def between(self, host: Host, environment: Environment) -> Iterator[Problem]:
+        """Yield sites without a certificate, and paths that nothing answers."""
+        yield from lint_targets(self, host)

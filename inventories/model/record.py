@@ -74,6 +74,10 @@ class Service(Record):
         """Yield what no single field can see: this record against its host and environment."""
         yield from ()
 
+    def between(self, host: Host, environment: Environment) -> Iterator[Problem]:
+        """Yield what contradicts the host's other services; not asked while one of them is wrong."""
+        yield from ()
+
     def problem(
         self, host: Host, field: str, seen: str, wanted: str, remedy: str, *, bare: bool = False,
         example: bool = False,
