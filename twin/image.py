@@ -68,7 +68,7 @@ def made(recipe: Recipe, proxy_port: int, progress: Progress) -> Path:
     """Return the directory of a recipe's image; build it when this archive state has none yet."""
     directory = places.cache() / "images"
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{recipe.name}-{_state(recipe.suites, proxy_port)}-{recipe.digest}"
+    path = directory / f"{recipe.name}-{state(recipe.suites, proxy_port)}-{recipe.digest}"
     with (directory / f"{recipe.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
