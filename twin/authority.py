@@ -20,6 +20,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from control import places
 
 CA_DAYS, LEAF_DAYS = 3650, 800
+_UNUSED = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "encipher_only",
+    "decipher_only",
+)
 TRUSTED_AS = "/usr/local/share/ca-certificates/trunkline-twin.crt"
 """Where hosts have it: update-ca-certificates(8) takes what is there."""
 
@@ -78,11 +87,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Authority of the twin {self.twin}")])
         # Python 3.13 refuses an authority without keyUsage.
-        usage = dict.fromkeys(
-            ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
-            + ("key_agreement", "encipher_only", "decipher_only"),
-            False,
-        )
+        usage = dict.fromkeys(_UNUSED, False)
         certificate = (
             _builder(subject, key.public_key(), subject, CA_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -136,7 +141,7 @@ def _name(name: str) -> x509.GeneralName:
 
 
 def _serves(chain: Path, names: Sequence[str], ca: x509.Certificate) -> bool:
-    """Say whether a file's certificate is for exactly these names and from this authority, for a month more."""
+    """Say whether a file's certificate is for exactly these names from this authority, a month more."""
     if not chain.exists():
         return False
     its = x509.load_pem_x509_certificate(chain.read_bytes())

@@ -1,7 +1,7 @@
-"""A plain process of the twin's world, with the world image as its root: no systemd, no inotify, no host.
+"""A plain process of the twin's world, with the world image as its root: no systemd, no host.
 
-Its root is read-only but for /run, /tmp and /data; it lives in a mount namespace of its own, in the network of
-its node, in a control group of its own, under an account of the image.
+Its root is read-only but for /run, /tmp and /data; it lives in a mount namespace of its own, in the network
+of its node, in a control group of its own, under an account of the image.
 """
 
 from __future__ import annotations

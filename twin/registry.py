@@ -19,7 +19,7 @@ from twin.layout import CONTROLLER, REGISTRY, WORLD
 from twin.outside import registries
 
 NAME = "registry-1.docker.io"
-"""The name to push under: `registry-1.docker.io/library/redis:7-alpine` is what hosts pull as redis:7-alpine."""
+"""What to push under: hosts pull `registry-1.docker.io/library/redis:7-alpine` as `redis:7-alpine`."""
 
 
 @dataclass(frozen=True)
