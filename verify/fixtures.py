@@ -51,6 +51,12 @@ def live(observed: Observed, declared: Host) -> Snapshot:
 
 
 @pytest.fixture
+def asked_now(observed: Observed, declared: Host) -> Snapshot:
+    """What the host's applications and databases answer when they are asked; it takes seconds."""
+    return observed.get("asked_now", declared, looks.asked_now)
+
+
+@pytest.fixture
 def box(observed: Observed, declared: Host) -> Any:
     """testinfra's host, over the connection that is open anyway, as root."""
     connection = observed.connection(declared)

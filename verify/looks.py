@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inventories.model import Host
+from verify.collector import collect
 from verify.connection import root_is_let_in
 from verify.observed import Observed
 from verify.probes.ssh import Login, NotSsh, Offer, ssh_offer
@@ -44,6 +45,11 @@ def stranger(observed: Observed) -> Vantage:
 def live(observed: Observed, host: Host) -> Snapshot:
     """Return what the host shows from inside."""
     return observed.snapshot(host)
+
+
+def asked_now(observed: Observed, host: Host) -> Snapshot:
+    """Return what the host's applications and databases answer when they are asked."""
+    return collect(observed.connection(host), observed.environment, slow=True)
 
 
 def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
@@ -94,6 +100,7 @@ def root_login(observed: Observed, host: Host) -> str:
 
 LOOKS: dict[str, Callable[[Observed, Host], Any]] = {
     "live": live,
+    "asked_now": asked_now,
     "offers": offers,
     "password_login": password_login,
     "stranger_ports": stranger_ports,
