@@ -119,9 +119,9 @@ def test_a_password_that_is_no_longer_declared_is_locked() -> None:
 
 
 def test_the_hash_is_the_same_on_every_run_and_another_for_each_host_account_and_value() -> None:
-    password._hash.cache_clear()
+    password.hashed.cache_clear()
     first = field()
-    password._hash.cache_clear()
+    password.hashed.cache_clear()
     others = {field("lab/edge2/deploy"), field("lab/edge1/alice"), field(value="another good password")}
     assert first == field()
     assert first not in others
