@@ -10,6 +10,7 @@ import ipaddress
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,8 +30,6 @@ _UNUSED = (
     "encipher_only",
     "decipher_only",
 )
-TRUSTED_AS = "/usr/local/share/ca-certificates/trunkline-twin.crt"
-"""Where hosts have it: update-ca-certificates(8) takes what is there."""
 
 
 class Authority:
@@ -70,7 +69,8 @@ class Authority:
         What that authority has signed then leads to this one, as by a cross-signed intermediate.
         """
         ca = x509.load_pem_x509_certificate(self.pem.encode())
-        builder = _builder(certificate.subject, certificate.public_key(), ca.subject, CA_DAYS)
+        key = cast(CertificateIssuerPublicKeyTypes, certificate.public_key())
+        builder = _builder(certificate.subject, key, ca.subject, CA_DAYS)
         for extension in certificate.extensions:
             if not isinstance(extension.value, x509.AuthorityKeyIdentifier):
                 builder = builder.add_extension(extension.value, extension.critical)

@@ -118,7 +118,7 @@ def _build(path: Path, recipe: Recipe, proxy_port: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
     for name, text in recipe.before.items():
         put(before, name, text)
-    hook = [f"--setup-hook=cp -r {shlex.quote(str(before))}/. \"$1\""] if recipe.before else []
+    hook = [f'--setup-hook=cp -r {shlex.quote(str(before))}/. "$1"'] if recipe.before else []
     proxy = f"http://127.0.0.1:{proxy_port}"
     options = {"Acquire::http::Proxy": proxy, "Acquire::Languages": "none"} | apt_settings()
     argv = [

@@ -22,6 +22,11 @@ class Directory:
     path: str
 
 
+def uses(environment: Environment) -> bool:
+    """Say whether the environment asks anything outside that the world image is needed for."""
+    return bool(registries(environment) or directories(environment) or environment.databases)
+
+
 def has_registry(environment: Environment) -> bool:
     """Say whether a host of the environment runs containers."""
     return any(host.docker or host.compose for host in environment.hosts)

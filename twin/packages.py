@@ -28,6 +28,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("losetup", "mount", "attaches the hosts' disks"),
     Tool("nsenter", "util-linux", "enters hosts and networks"),
     Tool("ssh-keygen", "openssh-client", "makes the hosts' and the controller's keys"),
+    Tool("openssl", "openssl", "names certificates as a trust store does"),
     Tool("gpgv", "gpgv", "checks the archive's signatures"),
 )
 FILES: dict[str, tuple[str, str]] = {

@@ -5,13 +5,15 @@ Everything the twin substitutes is in this file, so that it can be printed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from inventories.model import Environment, stood_in
 from inventories.model.rehearsal import is_rehearsed
 from twin.archive import Suite
-from twin.layout import DNS, NTP, PACKAGES, PACKAGES_PORT
+from twin.layout import ACME, DNS, NTP, PACKAGES, PACKAGES_PORT, REGISTRY
+from twin.outside import directories, registries, uses
+from twin.trust import BUNDLE, OWN
 
 PACKAGES_OF_IMAGE = (
     "apt-utils",
@@ -73,7 +75,33 @@ def substitutions(environment: Environment) -> tuple[Substitution, ...]:
         Substitution(f"OS release of {host}", f"{booted} in place of {declared}", "base image")
         for host, declared, booted in stood_in(environment.name)
     )
-    return (*SUBSTITUTIONS, *releases, *(REHEARSED if is_rehearsed(environment.name) else ()))
+    return (
+        *SUBSTITUTIONS,
+        *_outside(environment),
+        *releases,
+        *(REHEARSED if is_rehearsed(environment.name) else ()),
+    )
+
+
+def _outside(environment: Environment) -> Iterator[Substitution]:
+    if uses(environment):
+        yield Substitution(
+            "trusted authorities", "the public ones, and the twin's own beside them", f"/{OWN}, /{BUNDLE}"
+        )
+    if names := registries(environment):
+        by = f"the twin's registry at {REGISTRY} with images made of Debian packages"
+        yield Substitution("image registries", by, f"DNS: {', '.join(names)}")
+    if found := directories(environment):
+        by = f"pebble at {ACME}; its chains lead to the twin's own authority"
+        yield Substitution("ACME authority", by, f"DNS: {', '.join(dict.fromkeys(d.name for d in found))}")
+        yield Substitution(
+            "ACME accounts",
+            "kept by hosts, registered anew when a twin comes up again",
+            "/etc/letsencrypt/accounts",
+        )
+    for database in environment.databases:
+        by = "the twin's own server, password and authority"
+        yield Substitution(f"managed {database.kind} {database.name}", by, f"DNS: {database.host}")
 
 
 def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:

@@ -46,9 +46,7 @@ class Registry:
 
 def registry_of(environment: Environment, twin: str) -> Registry:
     """Return the registry of a twin, whether it runs or not."""
-    authority = Authority(twin)
-    assert authority.pem  # it is made when there is none yet
-    return Registry(twin, registries(environment), authority.certificate)
+    return Registry(twin, registries(environment), Authority(twin).certificate)
 
 
 def registry_cell(registry: Registry, image: Path, directory: Path, data: Path) -> Cell:

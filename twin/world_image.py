@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from control import places
+from control.errors import TrunklineError
 from inventories.model import RELEASES
 from twin.archive import Archive, Suite
 from twin.image import Progress, Recipe, made
@@ -40,6 +42,23 @@ def world_image(archive: Archive, proxy_port: int, progress: Progress) -> Path:
         beside=(Suite(archive.main, TESTING).source.replace("]", " check-valid-until=no]"),),
     )
     return made(recipe, proxy_port, progress)
+
+
+def note(twin: str, image: Path) -> None:
+    """Remember which image a twin's world uses."""
+    path = places.twin_of(twin) / "world.image"
+    path.with_suffix(".new").write_text(str(image))
+    path.with_suffix(".new").rename(path)
+
+
+def image_of(twin: str) -> Path:
+    """Return the image that a twin's world uses; TrunklineError where the twin was never up."""
+    try:
+        return Path((places.twin_of(twin) / "world.image").read_text())
+    except OSError:
+        raise TrunklineError(
+            f"The twin {twin} was never up.", f"Bring it up: invoke twin.up --twin {twin}"
+        ) from None
 
 
 def postgresql(image: Path) -> str:
