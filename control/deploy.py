@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence, Set
 
 from control import history, places
+from control.builds import Images, built
 from control.console import Console
 from control.engine import ApplyFailed, Engine, Place
 from control.engine import Interrupted as EngineInterrupted
@@ -55,11 +56,12 @@ def _applied(
         for name, note in ((name, note) for name, survey in surveys.items() for note in survey.notes):
             console.warn(f"{name}: {note}.")
         fresh = {name for name, survey in surveys.items() if survey.fresh}
+        images = built(target, board)
         for name in target.names:
             board.working(name, "lock")
         engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
         settle_guards(engine, target, console)
-        changed = _converge(engine, target, console, board, fresh, finished)
+        changed = _converge(engine, target, console, board, fresh, finished, images)
     if not changed:
         console.say("Nothing to change.")
 
@@ -114,12 +116,18 @@ def batches(target: Target, fresh: Set[str]) -> list[list[str]]:
 
 
 def _converge(
-    engine: Engine, target: Target, console: Console, board: Board, fresh: Set[str], finished: list[str]
+    engine: Engine,
+    target: Target,
+    console: Console,
+    board: Board,
+    fresh: Set[str],
+    finished: list[str],
+    images: Images,
 ) -> bool:
     """Plan, then apply what differs; return whether there was anything."""
     for name in target.names:
         board.working(name, "plan")
-    steps = engine.plan(target.names)
+    steps = engine.plan(target.names, images)
     for name in target.names:
         board.done(name, "plan")
     if console.as_json:
