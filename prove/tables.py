@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prove import canary, coverage, errors, faults, kills, lockouts, newcomer, upkeep
+from prove import canary, coverage, errors, faults, faults_containers, kills, lockouts, newcomer, upkeep
 from prove.row import Row
 
 FAULTS = (
@@ -16,6 +16,7 @@ FAULTS = (
     *upkeep.JOURNAL,
     *upkeep.MACHINE,
     *upkeep.DRIFT,
+    *faults_containers.FAULTS,
 )
 TABLES: dict[str, tuple[Row, ...]] = {
     "errors": errors.ROWS,
