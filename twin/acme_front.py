@@ -88,7 +88,7 @@ class Passing(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         host = self.headers.get("Host", "")
         path = self.path
-        if (urlsplit(f"//{host}").hostname, path) in self.server.paths and self.command == "GET":
+        if (urlsplit(f"//{host}").hostname, path) in self.server.paths and self.command != "POST":
             path = PEBBLES_DIRECTORY
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         address, port, _ = self.server.specification["pebble"]

@@ -120,7 +120,7 @@ class Databases:
 
 
 def _settings(database: Database) -> tuple[str, ...]:
-    """The settings of PostgreSQL (manual, chapter 19); without fsync only the machine's own end loses data."""
+    """The settings of PostgreSQL; without fsync only the end of the machine itself loses data."""
     settings = {
         "listen_addresses": "*",
         "port": database.port,

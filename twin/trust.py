@@ -1,4 +1,4 @@
-"""The trust store of a host: the twin's authority among the public ones, as update-ca-certificates(8) has it."""
+"""The trust store of a host: the twin's authority among the public ones, as update-ca-certificates has it."""
 
 from __future__ import annotations
 
