@@ -11,6 +11,7 @@ from inventories.model.certificate import Certificate
 from inventories.model.nginx import Directory
 from inventories.model.problem import Problem
 from inventories.model.record import Service
+from inventories.model.repository import lint_file
 from inventories.model.values import Opening
 from inventories.model.wanted import Wanted
 
@@ -57,6 +58,8 @@ class Certbot(Service):
 
     def lint(self, host: Host, environment: Environment) -> Iterator[Problem]:
         """Yield a profile that the host's Certbot cannot ask for."""
+        if self.ca_bundle:
+            yield from lint_file(self, host, "ca_bundle", self.ca_bundle)
         if self.profile and host.release.certbot < PROFILES:
             version = ".".join(map(str, host.release.certbot))
             yield self.problem(

@@ -12,6 +12,7 @@ from inventories.model.nginx import Directory
 from inventories.model.plain import lint_plain
 from inventories.model.problem import Problem
 from inventories.model.record import Record, Service
+from inventories.model.repository import lint_contexts
 from inventories.model.roles import lint_role
 from inventories.model.stacks import lint_room, lint_stack, lint_stacks, lint_stand
 from inventories.model.values import Count, Network, Opening, Port, Protocol, Seconds, Secret
@@ -51,7 +52,7 @@ def _one_line(value: Any) -> Any:
 
 def _mapping(value: Any) -> Any:
     if not isinstance(value, dict):
-        raise refusal("something else", "a dict", 'write it as {"NAME": "value"}')
+        raise refusal("something else", "a dict", 'write it as {"NAME": "value"}', bare=False)
     return value
 
 
@@ -207,6 +208,7 @@ class Compose(Service):
                 yield from lint_role(self, host, place, container)
                 yield from lint_plain(self, host, place, container)
         yield from lint_room(self, host)
+        yield from lint_contexts(self, host)
 
     def between(self, host: Host, environment: Environment) -> Iterator[Problem]:
         """Yield ports that others hold, databases nobody knows, and stacks that no engine runs."""

@@ -54,6 +54,12 @@ def _names(environment: Environment) -> Iterator[Problem]:
                 if is_example(name):
                     remedy = "write the name your visitors use"
                     yield _name(host.name, f"{place}[{index}]", name, "a name of yours", remedy)
+        for stack, container in host.compose.containers() if host.compose else ():
+            for name, value in container.environment.items():
+                if isinstance(value, str) and is_example(value):
+                    place = f"compose.stacks[{stack.name}].services[{container.name}].environment[{name}]"
+                    remedy = "write the name of your own server"
+                    yield _name(host.name, place, value, "a name that exists", remedy)
     for database in environment.databases:
         if is_example(database.host):
             yield _name(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from inventories.model.problem import ModelError, Problem
 from inventories.model.sentence import Fault, called, fault_of, step
@@ -113,7 +114,7 @@ def _try(
     except ValidationError as error:
         wrong = {str(each["loc"][0]) for each in error.errors() if each["loc"]}
         details = [each for each in error.errors() if not each["loc"] or each["loc"][0] not in fields]
-        own = [fault_of(each, kind, given) for each in details]
+        own = [fault_of(each, kind, given) for each in details if not _follows(each, details)]
     if not kind.partial:
         return None, own
     right = {key: value for key, value in whole.items() if key not in wrong}
@@ -121,6 +122,14 @@ def _try(
         return construct(**_standing(kind, right, fields | wrong)), own
     except ValidationError:
         return None, own
+
+
+def _follows(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """Say whether a list is too short only because its items are wrong."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(
+        each["loc"][: len(loc)] == loc and len(each["loc"]) > len(loc) for each in others
+    )
 
 
 def _standing(kind: type[Any], right: dict[str, Any], wrong: set[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from inventories.model.certificate import Certificate, Names
 from inventories.model.problem import Problem
 from inventories.model.record import Record, Service
+from inventories.model.repository import lint_pages
 from inventories.model.sites import lint_balancers, lint_sites, lint_targets
 from inventories.model.values import Count, Jail, Network, Opening, Port, Seconds, Secret
 from inventories.model.wanted import Choice, Wanted
@@ -156,6 +157,7 @@ class Nginx(Service):
         """Yield sites that clash, or that nobody could be served."""
         yield from lint_sites(self, host)
         yield from lint_balancers(self, host)
+        yield from lint_pages(self, host)
 
     def between(self, host: Host, environment: Environment) -> Iterator[Problem]:
         """Yield sites without a certificate, and paths that nothing answers."""

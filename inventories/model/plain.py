@@ -16,6 +16,8 @@ SECRET = frozenset(
     ("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "SECRET", "TOKEN", "KEY", "APIKEY", "CREDENTIALS")
 )
 """Words in the name of a variable whose value is nobody's business."""
+LONG = tuple(word for word in SECRET if len(word) >= 5)
+"""Those of them that are also the end of a longer word, such as PGPASSWORD."""
 HARMLESS = frozenset(
     (
         *("FILE", "PATH", "DIR", "NAME", "HEADER", "PREFIX", "ALGORITHM", "URL", "TYPE", "LENGTH"),
@@ -66,5 +68,6 @@ def lint_plain(compose: Compose, host: Host, place: str, container: Container) -
 def is_secret(name: str, value: str) -> bool:
     """Say whether a variable's value is a secret, by its name or by its looks."""
     words = [word for word in re.split(r"[_\d]+", name.upper()) if word]
-    named = bool(SECRET.intersection(words)) and "PUBLIC" not in words and words[-1] not in HARMLESS
+    called = any(word in SECRET or word.endswith(LONG) for word in words)
+    named = called and "PUBLIC" not in words and words[-1] not in HARMLESS
     return named or bool(LOOKS.search(value))

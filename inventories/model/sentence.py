@@ -40,8 +40,8 @@ def step(item: Any, index: int) -> str:
 
 
 def called(fields: Mapping[str, Any]) -> str:
-    """Return what a record of these fields is called: its name, or the first of its names."""
-    name = fields.get("name") or fields.get("names")
+    """Return what a record of these fields is called: its name, the first of its names, or its path."""
+    name = fields.get("name") or fields.get("names") or fields.get("path")
     first = name[0] if isinstance(name, list | tuple) and name else name
     return first if isinstance(first, str) else ""
 
@@ -92,12 +92,14 @@ def _instead(name: str, choices: list[str], *, known: bool = True) -> str:
 
 
 def _path(loc: tuple[int | str, ...], given: Any) -> tuple[str, ...]:
-    path, value = [], given
+    path: list[str] = []
+    value = given
     for each in loc:
         if each == "[key]":
             break
         if isinstance(each, str):
-            path.append(each if each.isidentifier() else f"[{each}]")
+            within = isinstance(value, dict) and bool(path)
+            path.append(f"[{each}]" if within or not each.isidentifier() else each)
             value = value.get(each) if isinstance(value, dict) else getattr(value, each, None)
         else:
             value = value[each] if isinstance(value, list | tuple) and each < len(value) else None
