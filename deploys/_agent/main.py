@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _set_commands(topics.add_parser("set"))
     _guard_commands(topics.add_parser("guard"))
     _record_commands(topics)
+    _stack_commands(topics.add_parser("stack"))
     return parser
 
 
@@ -121,6 +122,17 @@ def _record_commands(topics: Any) -> None:
     _command(release, "show", _release_show)
     _command(topics, "recover", _recover).add_argument("--boot", action="store_true")
     _command(topics, "state", _state)
+
+
+def _stack_commands(parser: argparse.ArgumentParser) -> None:
+    parsers = parser.add_subparsers(required=True, parser_class=_Parser)
+    look = _command(parsers, "look", _stack_look)
+    look.add_argument("name")
+    look.add_argument("--spec", choices=["-"], help="the wanted spec on stdin, in place of the host's")
+    look.add_argument("--settled", action="store_true", help="fail while anything differs")
+    for name in ("converge", "remove"):
+        _command(parsers, name, _stack_change, token=True).add_argument("name")
+        parsers.choices[name].set_defaults(verb=name)
 
 
 def _stdin() -> Any:
@@ -238,6 +250,19 @@ def _release_show(wanted: argparse.Namespace) -> Any:
     from . import release
 
     return {"release": release.show()}
+
+
+def _stack_look(wanted: argparse.Namespace) -> Any:
+    from . import stack
+
+    return stack.look(wanted.name, _stdin() if wanted.spec else None, wanted.settled)
+
+
+def _stack_change(wanted: argparse.Namespace) -> Any:
+    from . import stack
+
+    change = stack.converge if wanted.verb == "converge" else stack.take_away
+    return change(wanted.name, wanted.token)
 
 
 def _recover(wanted: argparse.Namespace) -> Any:
