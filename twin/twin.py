@@ -27,6 +27,7 @@ from twin.disk import make_loop_nodes
 from twin.enter import enter_argv, refuse_inside
 from twin.identity import controller_key, forget_host_keys, pin_host_keys
 from twin.image import image
+from twin.images import baked_of, publish
 from twin.keeper import Keeper
 from twin.layout import layout_of
 from twin.outside import uses
@@ -221,9 +222,8 @@ class Twin:
         return self.keepers[host]
 
     def _bring_up(self, progress: Progress) -> None:
-        if (
-            not self.world.whole()
-        ):  # first time, another map, the machine was rebooted, or a command was killed
+        # First time, another map, the machine was rebooted, or a command was killed.
+        if not self.world.whole():
             self._sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
@@ -233,6 +233,7 @@ class Twin:
         port = Proxy().take(self.name, source)
         with ThreadPoolExecutor() as pool:
             outside = pool.submit(world_image, source, port, progress) if uses(self.environment) else None
+            containers = pool.submit(baked_of, self.environment, source, port, progress)
             self._make_disks(source, port, progress)
             pin_host_keys(self.name, self.environment, [keeper.disk for keeper in self.keepers.values()])
             self.world.start(port)
@@ -242,6 +243,7 @@ class Twin:
         if outside:
             note(self.name, outside.result())
             self.world.start_servers(outside.result())
+            publish(containers.result(), self.registry, progress)
         for keeper in self.keepers.values():
             keeper.settle(120)
         self._remember_accounts(progress)

@@ -78,7 +78,7 @@ def _bake(path: Path, recipe: Recipe, suites: tuple[Suite, ...], apt: dict[str, 
         f'install -D -m {mode:o} "{baking}/files/{number}" "$1{name}"'
         for number, (name, (mode, _)) in enumerate(files.items())
     ]
-    hooks = [*puts, *([f'chroot "$1" sh -ec \'{recipe.script}\''] if recipe.script else [])]
+    hooks = [*puts, *([f"chroot \"$1\" sh -ec '{recipe.script}'"] if recipe.script else [])]
     _mmdebstrap(tar, recipe, suites, apt | {"Acquire::http::Proxy": f"http://127.0.0.1:{port}"}, hooks)
     _pack(baking, tar, recipe)
     tar.unlink()
@@ -103,7 +103,8 @@ def _mmdebstrap(
     env = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH)}
     done = subprocess.run(argv, capture_output=True, text=True, env=env)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
+        said = done.stderr.splitlines()
+        lines = [line for line in said if line.startswith("E:")] or said
         raise TrunklineError(
             f"The image {recipe} could not be baked: {' '.join(lines[-3:])[:500]}",
             "Check that `apt-get update` works here, then try again.",
@@ -114,11 +115,14 @@ def _pack(directory: Path, tar: Path, recipe: Recipe) -> None:
     """Write layer, configuration and manifest."""
     layer = directory / "layer.tar.gz"
     whole = hashlib.sha256()
-    with tar.open("rb") as source, layer.open("wb") as raw:
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed:
-            while block := source.read(1 << 20):
-                whole.update(block)
-                packed.write(block)
+    with (
+        tar.open("rb") as source,
+        layer.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,
+    ):
+        while block := source.read(1 << 20):
+            whole.update(block)
+            packed.write(block)
     created = datetime.fromtimestamp(EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = {
         "architecture": _architecture(),

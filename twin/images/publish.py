@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -36,23 +37,27 @@ class Registry(Protocol):
         """Return the argv of a program that reaches it."""
 
 
-def publish(
-    environment: Environment, registry: Registry, archive: Archive, proxy_port: int, progress: Progress
-) -> None:
-    """Put every image that the environment names, or builds upon, into the registry where it lacks it.
+def baked_of(
+    environment: Environment, archive: Archive, proxy_port: int, progress: Progress
+) -> dict[Recipe, Path]:
+    """Return the directory of every image that the environment names, or builds upon; bake what is not yet.
 
     TrunklineError names each image that no recipe makes.
     """
-    recipes = wanted(environment)
-    if not recipes:
+    with ThreadPoolExecutor() as pool:
+        recipes = wanted(environment)
+        made = pool.map(lambda recipe: baked(recipe, archive, proxy_port, progress), recipes)
+        return dict(zip(recipes, made, strict=True))
+
+
+def publish(images: Mapping[Recipe, Path], registry: Registry, progress: Progress) -> None:
+    """Put images into the registry where it lacks them."""
+    if not images:
         return
-    images = [
-        json.dumps([recipe.repository, recipe.tags, str(baked(recipe, archive, proxy_port, progress))])
-        for recipe in recipes
-    ]
+    lines = [json.dumps([recipe.repository, recipe.tags, str(path)]) for recipe, path in images.items()]
     argv = registry.argv(sys.executable, "-m", "twin.images.push", registry.host, str(registry.ca))
     done = subprocess.run(
-        argv, input="\n".join(images), capture_output=True, text=True, cwd=ROOT, timeout=SECONDS
+        argv, input="\n".join(lines), capture_output=True, text=True, cwd=ROOT, timeout=SECONDS
     )
     for name in done.stdout.splitlines():
         progress(f"pushed {name.removeprefix('library/')} into the twin's registry")
@@ -65,7 +70,7 @@ def publish(
 
 
 def wanted(environment: Environment) -> tuple[Recipe, ...]:
-    """Return the recipes of all images that an environment names; TrunklineError where there is none for one."""
+    """Return the recipes of all images that an environment names; TrunklineError where one is missing."""
     recipes: dict[str, Recipe] = {}
     problems: list[TrunklineError] = []
     for image, where in dict(named(environment)).items():

@@ -30,7 +30,9 @@ class Registry:
         context = ssl.create_default_context(cafile=ca)
         self._connection = http.client.HTTPSConnection(host, timeout=SECONDS, context=context)
 
-    def ask(self, method: str, path: str, body: bytes | Path | None = None, kind: str = "") -> tuple[int, str]:
+    def ask(
+        self, method: str, path: str, body: bytes | Path | None = None, kind: str = ""
+    ) -> tuple[int, str]:
         """Return an answer's status and the place that it names."""
         headers = {"Content-Type": kind} if kind else {}
         if method == "HEAD":

@@ -42,7 +42,8 @@ class Reference(NamedTuple):
 def bases(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
     """Return the images that a Dockerfile takes from a registry, as it names them, with `args` put in.
 
-    Only what stands before the first FROM, and the build's own args, may be used there (Dockerfile reference, FROM).
+    Only what stands before the first FROM, and the build's own args, may be used there (Dockerfile
+    reference, FROM).
     """
     lines = [line.strip() for line in dockerfile.replace("\\\n", " ").splitlines()]
     return tuple(dict.fromkeys(_bases(lines, args)))
