@@ -21,6 +21,7 @@ class Tool(NamedTuple):
 TOOLS: tuple[Tool, ...] = (
     Tool("systemd-nspawn", "systemd-container", "boots the hosts"),
     Tool("mmdebstrap", "mmdebstrap", "builds the hosts' base images"),
+    Tool("buildah", "buildah", "builds the images of containers"),
     Tool("apt-cacher-ng", "apt-cacher-ng", "passes packages on to hosts that have no route out"),
     Tool("dnsmasq", "dnsmasq-base", "answers DNS in the twin's world"),
     Tool("ip", "iproute2", "makes the twin's networks"),

@@ -1,4 +1,4 @@
-"""The second site: calls that the telephone system reports by a signed webhook, and a page that lists them."""
+"""The second site: calls a telephone system reports by a signed webhook, and a page that lists them."""
 
 from __future__ import annotations
 
