@@ -16,7 +16,7 @@ SOURCES = Path(__file__).resolve().parent / "on_host"
 PROBE_SOURCES = SOURCES.parent / "probes"
 MODULES = (
     "section", "accounts", "clock", "daemons", "foreign", "kernel", "packages",
-    "engine", "docker", "compose", "databases", "all_sections",
+    "engine", "docker", "compose", "databases", "nginx", "certificates", "all_sections",
 )  # fmt: skip
 PROBES = ("postgresql", "redis")
 """Probes that look from the host itself."""
@@ -73,6 +73,10 @@ def request_for(environment: Environment, host: Host) -> dict[str, Any]:
         "swap_file": host.swap.path if host.swap else None,
         "time_servers": list(host.time.servers),
         "units": {name: list(files) for name, files in WATCHED.items()},
+        "nginx": host.nginx is not None,
+        "certificates": sorted({each.name for each in host.certificates(environment)})
+        if host.certbot
+        else None,
         **stacks_asked(environment, host),
     }
 
