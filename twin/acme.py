@@ -90,7 +90,7 @@ class Acme:
                 "pebble.pem": chain.read_text(),
                 "pebble.key": key.read_text(),
             },
-            environment={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"},
+            environment={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"},
         )
 
 
