@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(
 ) -> Generator[None, None, None]:
     """Choose by id, bring back what the chosen checks need, and put causes before consequences."""
     run = config.stash.get(RUN, None)
-    everything = list(items)
+    everything = [item for item in items if _is_about_a_host(item)]
     yield
     if run is None:
         return
@@ -94,7 +94,7 @@ def _asked(items: list[pytest.Item], run: Run) -> list[pytest.Item]:
     kept = []
     for item in items:
         check = _check(item)
-        if check is None or (run.checks and check.id not in run.checks):
+        if check is None or not _is_about_a_host(item) or (run.checks and check.id not in run.checks):
             continue
         if check.disruptive and not run.disruptive and not run.checks:
             run.report.not_run.append(f"{_host(item).name}/{check.id}")
@@ -126,6 +126,11 @@ def _ordered(items: list[pytest.Item], everything: list[pytest.Item]) -> list[py
 
 def _check(item: pytest.Item) -> Check | None:
     return check_of(getattr(item, "function", None))
+
+
+def _is_about_a_host(item: pytest.Item) -> bool:
+    """Tell apart what pytest makes of a check that no chosen host has anything to do with."""
+    return isinstance(item.callspec.params.get("declared"), Host)  # type: ignore[attr-defined]
 
 
 def _host(item: pytest.Item) -> Host:

@@ -17,7 +17,7 @@ def uses_databases(host: Host) -> bool:
 
 
 @check(
-    fault="database-authority-other",
+    fault=("database-elsewhere", "database-authority-other"),
     needs=("docker.engine_answers",),
     remedy="Compare name, CA and password with the provider's page; `invoke secrets.set` what changed.",
     applies=uses_databases,
@@ -39,7 +39,7 @@ def test_let_us_in_over_verified_tls(
 
 
 @check(
-    fault="database-without-tls",
+    fault=("database-without-tls", "session-in-plain"),
     needs=("databases.let_us_in_over_verified_tls",),
     remedy="Demand TLS at the provider, and look at how the named session connects.",
     applies=uses_databases,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
+from itertools import takewhile
 from typing import Any
 
 from inventories.model import Environment, Host, Opening
@@ -11,7 +12,7 @@ from verify.checks import check
 from verify.containers import Binding, containers
 from verify.packet import Address, Packet
 from verify.regions import ports, sources
-from verify.rules import Table, fates
+from verify.rules import Chain, Table, fates
 from verify.snapshot import Snapshot
 from verify.test_firewall import filters
 from verify.verdict import exactly, fail, same, warn
@@ -136,12 +137,41 @@ def _written(binding: Binding) -> str:
     remedy="systemctl restart docker brings the jump back, ufw reload the rules behind it.",
     applies=runs_docker,
 )
-def test_firewall_is_asked_before_a_packet_reaches_a_container(live: Snapshot) -> None:
+def test_firewall_is_asked_before_a_packet_reaches_a_container(
+    live: Snapshot, environment: Environment
+) -> None:
     for version, table in bridged(live).items():
         rules = table["FORWARD"].rules if "FORWARD" in table else ()
-        if not rules or rules[0].target != HOOK or rules[0].conditions:
-            first = rules[0].text if rules else "no rule at all"
-            fail(f"v{version}: FORWARD begins with «{first}»", f"-A FORWARD -j {HOOK} before all others")
+        before = tuple(takewhile(lambda rule: rule.target != HOOK or rule.conditions, rules))
+        if len(before) == len(rules):
+            fail(f"v{version}: no rule of FORWARD leads to {HOOK} whatever the packet", f"-j {HOOK}")
+        sooner = {**table, "FORWARD": Chain(HOOK, before)}
+        ends = _ends(live, version)
+        for packet in (p for link in live["links"] for p in _to(ends, version, sooner, environment, link)):
+            for fate in fates(sooner, "FORWARD", packet):
+                if fate.verdict == "ACCEPT":
+                    fail(f"v{version}: {packet} passes by «{fate.by}»", f"{HOOK} is asked before")
+
+
+def _ends(live: Snapshot, version: int) -> list[tuple[Address, str]]:
+    """Return what a packet may be for: each container, and somebody behind each bridge."""
+    found: list[tuple[Address, str]] = []
+    addresses = [ip_address(text) for each in containers(live) for text in each.held["addresses"]]
+    for network in live["docker"]["networks"]:
+        for subnet in (ip_network(text) for text in network["subnets"]):
+            if subnet.version == version:
+                inside = [address for address in addresses if address in subnet]
+                found += [(address, network["bridge"]) for address in (*inside, subnet[99])]
+    return found
+
+
+def _to(
+    ends: list[tuple[Address, str]], version: int, table: Table, environment: Environment, link: str
+) -> Iterator[Packet]:
+    for source in sources(version, [table], environment.controllers):
+        for port in (*ports([table], []), 80, 443):
+            for address, bridge in ends:
+                yield Packet(source, address, "tcp", port, inward=link, outward=bridge, local=False)
 
 
 def bridged(live: Snapshot) -> dict[int, Table]:

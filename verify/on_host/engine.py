@@ -13,6 +13,7 @@ from urllib.parse import quote
 SOCKET = "/var/run/docker.sock"
 FRAME = struct.Struct(">BxxxI")
 """Before each piece of a command's output: which stream, how many bytes."""
+OUTPUT, ERRORS = 1, 2
 
 
 class _Connection(http.client.HTTPConnection):
@@ -59,20 +60,21 @@ def containers() -> list[dict[str, Any]]:
 
 
 def run(container: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
-    """Run a command in a running container; return its exit code and what it printed."""
+    """Run a command in a running container; return its exit code and its output, or why it failed."""
     asked = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(command)}
     path = f"/containers/{quote(container)}/exec"
     made = json.loads(_asked("POST", path, asked, timeout))["Id"]
     raw = _asked("POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, timeout)
     code = ask(f"/exec/{made}/json", timeout)["ExitCode"]
-    return int(-1 if code is None else code), _plain(raw)
+    said = spoken(raw)
+    return int(-1 if code is None else code), said[ERRORS] if code else said[OUTPUT]
 
 
-def _plain(raw: bytes) -> str:
-    """Take the frames off a command's output."""
-    said, at = b"", 0
+def spoken(raw: bytes) -> dict[int, str]:
+    """Take the frames off a command's output: what it wrote, by stream."""
+    said, at = {OUTPUT: b"", ERRORS: b""}, 0
     while at + FRAME.size <= len(raw):
-        _, size = FRAME.unpack_from(raw, at)
-        said += raw[at + FRAME.size : at + FRAME.size + size]
+        stream, size = FRAME.unpack_from(raw, at)
+        said[stream] = said.get(stream, b"") + raw[at + FRAME.size : at + FRAME.size + size]
         at += FRAME.size + size
-    return said.decode(errors="replace")
+    return {stream: data.decode(errors="replace") for stream, data in said.items()}
