@@ -15,8 +15,8 @@ class Served(Look):
 
 
 class Certificates(Look):
-    """{"certificates": {name: {...}}, "asked": {name: {...}}}: what stands, and when the CA refused."""
+    """{"certificates": {name: {...}}, "refused": {name: {...}}, "webroot"}: what stands, what was refused."""
 
-    def command(self, names: str) -> str:
-        """Take the certificates' names as JSON."""
-        return command("certificates_look", names)
+    def command(self) -> str:
+        """Take nothing."""
+        return command("certificates_look")

@@ -1,4 +1,4 @@
-"""Tell which certificates daemons find, and what the authority refused. Argument: [names]."""
+"""Tell which certificates daemons find, and what the authority refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -89,11 +88,15 @@ def refused(name: str) -> dict[str, Any] | None:
     }
 
 
+def listed(directory: str) -> list[str]:
+    """Return the names in a directory, none where there is none."""
+    return os.listdir(directory) if os.path.isdir(directory) else []
+
+
 def main() -> None:
     """Print everything as one object."""
-    names = json.loads(sys.argv[1])
-    found = {name: certificate(name) for name in names}
-    denied = {name: refused(name) for name in names}
+    found = {name: certificate(name) for name in sorted({*listed(TOP), *listed(LIVE)}) if not name.endswith((".new", "README"))}
+    denied = {name: refused(name) for name in (file.removesuffix(".json") for file in listed(STATE))}
     print(
         json.dumps(
             {
