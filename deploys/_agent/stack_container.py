@@ -72,23 +72,14 @@ def look(spec_name: str, one: Container) -> Container | None:
 def wait_healthy(spec: Spec, service: Service, one: Container, tell: Tell) -> None:
     """Return once docker calls the container healthy; Unhealthy says why it does not."""
     begin = told = time.monotonic()
-    first: int | None = None
     while True:
         now = look(spec.name, one)
         waited = time.monotonic() - begin
         if now is None:
             raise Unhealthy("was removed by somebody else")
-        first = now.restarts if first is None else first
-        if now.running and now.health == "healthy":
+        if now.state == "running" and now.health == "healthy":
             return
-        if now.running and now.health is None and now.state == "running":
-            raise Unhealthy("has no health check, so nobody can say that it works")
-        if now.restarts - first >= _CRASHES or now.state in ("exited", "dead", "created", "removing"):
-            raise Unhealthy(f"exited with code {now.exit_code}" + _word_of(one, now))
-        if now.health == "unhealthy":
-            raise Unhealthy(f"is unhealthy after {waited:.0f} s{_word_of(one, now)}")
-        if waited > service.healthy_within:
-            raise Unhealthy(f"is not healthy after {waited:.0f} s{_word_of(one, now)}")
+        _refuse(now, waited, service.healthy_within)
         if time.monotonic() - told >= _TOLD_EVERY:
             told = time.monotonic()
             tell(
@@ -98,14 +89,27 @@ def wait_healthy(spec: Spec, service: Service, one: Container, tell: Tell) -> No
         time.sleep(_POLL)
 
 
-def _word_of(one: Container, now: Container) -> str:
-    """The exit code of the last health check, which says more than its text may."""
+def _refuse(now: Container, waited: float, limit: float) -> None:
+    if now.state == "running" and now.health is None:
+        raise Unhealthy("has no health check, so nobody can say that it works")
+    # While docker starts it again and again, the code of its last end is seen only in between.
+    down = now.state not in ("running", "paused")
+    if down and (now.restarts >= _CRASHES or now.state != "restarting"):
+        raise Unhealthy(f"exited with code {now.exit_code}")
+    if now.health == "unhealthy":
+        raise Unhealthy(f"is unhealthy after {waited:.0f} s{_word_of(now)}")
+    if waited > limit:
+        raise Unhealthy(f"is not healthy after {waited:.0f} s{_word_of(now)}")
+
+
+def _word_of(one: Container) -> str:
+    """The exit code of the last health check; its text could hold a secret."""
     said = docker("inspect", "--format", "{{json .State.Health}}", one.id)
     try:
         log = (json.loads(said.out) or {}).get("Log") or []
     except (ValueError, AttributeError):
         return ""
-    if now.state != "running" or not log:
+    if not log:
         return ""
     return f" (its check ended with {log[-1].get('ExitCode')})"
 

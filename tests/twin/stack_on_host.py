@@ -34,7 +34,8 @@ set -e
 mkdir -p /root/image && cd /root/image
 python=$(readlink -f /usr/bin/python3)
 if [ ! -e rootfs.tar ]; then
-  libraries=$(ldd $python /usr/lib/python3*/lib-dynload/*.so | awk '$3 ~ "^/" {print $3} $1 ~ "^/lib" {print $1}' | sort -u)
+  all=$(ldd $python /usr/lib/python3*/lib-dynload/*.so)
+  libraries=$(echo "$all" | awk '$3 ~ "^/" {print $3} $1 ~ "^/lib" {print $1}' | sort -u)
   mkdir -p root/app root/tmp root/data root/etc && cp app.py root/app/ && touch root/etc/passwd
   tar -c --exclude=test --exclude=__pycache__ --exclude=ensurepip -f rootfs.tar -h \
     $python /usr/lib/python3.* $libraries -C root app tmp data etc 2>/dev/null
@@ -90,8 +91,8 @@ class Stack:
         """Docker, Nginx and the agent on the host."""
         self.host.install()
         self.host.sh(
-            f"apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "
-            f"{PACKAGES} >/dev/null",
+            "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq "
+            f"--no-install-recommends {PACKAGES} >/dev/null",
             seconds=400,
         )
         self.host.sh(f"mkdir -p {HOME} /etc/nginx/upstreams /root/image; chmod 0700 {HOME}")

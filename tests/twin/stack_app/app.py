@@ -1,5 +1,5 @@
-"""A small application for tests of stacks: http service, worker, scheduler, migration and dump, told apart by the first
-word. Its data is in /data, its version in the environment."""
+"""A small application for tests of stacks: http service, worker, scheduler, migration and dump, told apart by
+the first word. Its data is in /data, its version in the environment."""
 
 import fcntl
 import http.server
