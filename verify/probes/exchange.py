@@ -120,6 +120,8 @@ def _why(error: Exception) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
+    if isinstance(error, http.client.IncompleteRead):
+        return f"it ended after {len(error.partial)} bytes of the body"
     if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
         return "closed without an answer"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
@@ -149,6 +151,8 @@ def _converse(request: Request, sock: socket.socket, began: float) -> Reply:
     connection.endheaders()
     with connection.getresponse() as answer:
         seconds, body = _since(began), answer.read(MOST)
+        if answer.length and len(body) < MOST:
+            raise http.client.IncompleteRead(body, answer.length)
         headers = tuple((name.lower(), value) for name, value in answer.getheaders())
         plain = _unpacked(body, answer.getheader("Content-Encoding", ""))
         expected = base64.b64encode(hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest())
