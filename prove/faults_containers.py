@@ -27,6 +27,11 @@ def _until(container: str, health: str) -> str:
     return f'for n in $(seq 110); do [ "$({status})" = {health} ] && exit 0; sleep 1; done; exit 1'
 
 
+HEALTHY = "docker ps -q -f health=healthy | wc -l"
+ALL_HEALTHY = f"for n in $(seq 50); do [ $({HEALTHY}) = 4 ] && exit 0; sleep 1; done; exit 1"
+"""After a restart of the engine it has forgotten who was."""
+
+
 DOCKER = (
     Fault(
         "docker-stopped",
@@ -46,14 +51,14 @@ DOCKER = (
         "docker.no_userland_proxy_copies_packets",
         "a process that copies each packet of a published port is found",
         f"""sed -i 's/"userland-proxy": false/"userland-proxy": true/' {DAEMON}; systemctl restart docker;"""
-        f" {COMPOSE} restart api-a; {_until('shop-api-a-1', 'healthy')}",
+        f" docker restart {API}; {ALL_HEALTHY}",
     ),
     Fault(
         "log-limits-by-hand",
         "docker.logs_are_limited",
         "a container whose log may fill the disk is found",
         f"""sed -i 's/"max-size": "10m"/"max-size": "9g"/' {DAEMON}; systemctl restart docker;"""
-        f" {COMPOSE} up -d --quiet-pull --no-deps --force-recreate --wait beat",
+        f" {COMPOSE} up -d --quiet-pull --no-deps --force-recreate --wait beat; {ALL_HEALTHY}",
     ),
     Fault(
         "container-without-health-check",
@@ -80,13 +85,13 @@ DOCKER = (
         "firewall-hook-lost",
         "docker.firewall_is_asked_before_a_packet_reaches_a_container",
         "a jump to the firewall's rules that is gone after a restart of the engine is found",
-        "systemctl restart docker; iptables -D FORWARD -j DOCKER-USER",
+        f"systemctl restart docker; iptables -D FORWARD -j DOCKER-USER; {ALL_HEALTHY}",
     ),
     Fault(
         "firewall-rules-lost",
         "docker.kernel_passes_on_exactly_what_is_published",
         "firewall rules that Docker's chain lost, and a restart of the engine does not bring back, are found",
-        "iptables -F DOCKER-USER; systemctl restart docker",
+        f"iptables -F DOCKER-USER; systemctl restart docker; {ALL_HEALTHY}",
     ),
     Fault(
         "container-opened-by-hand",

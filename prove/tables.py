@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from prove import canary, coverage, errors, faults, faults_containers, kills, lockouts, newcomer, upkeep
+from prove import (
+    canary,
+    coverage,
+    errors,
+    faults,
+    faults_certificates,
+    faults_containers,
+    faults_web,
+    kills,
+    lockouts,
+    newcomer,
+    upkeep,
+)
 from prove.row import Row
 
 FAULTS = (
@@ -17,6 +29,8 @@ FAULTS = (
     *upkeep.MACHINE,
     *upkeep.DRIFT,
     *faults_containers.FAULTS,
+    *faults_web.FAULTS,
+    *faults_certificates.FAULTS,
 )
 TABLES: dict[str, tuple[Row, ...]] = {
     "errors": errors.ROWS,

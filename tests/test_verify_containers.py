@@ -125,6 +125,7 @@ def test_what_the_openings_allow_and_nothing_else_passes_to_containers() -> None
     [
         (live(user=""), "policy of DOCKER-USER"),
         (live(allowed=f"-A DOCKER-USER -p tcp -m tcp --dport 8088 -j ACCEPT\n{ALLOWED}"), "--dport 8088"),
+        (live(allowed=f"-A DOCKER-USER -m conntrack --ctorigdstport 8088 -j ACCEPT\n{ALLOWED}"), "8088"),
         (live(allowed=""), "-j DROP"),
     ],
 )

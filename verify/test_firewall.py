@@ -202,7 +202,7 @@ def test_every_listener_is_declared(declared: Host, live: Snapshot, environment:
 @check(
     fault="stranger-routed-away",
     needs=("firewall.kernel_admits_exactly_the_declared", "firewall.no_other_table_decides",
-           "ssh.daemon_answers_on_every_address"),
+           "ssh.daemon_answers_on_every_address", "nginx.daemon_takes_connections"),
     remedy="Compare with `invoke openings`: a provider's firewall, a route, a stopped service is in the way.",
 )  # fmt: skip
 def test_stranger_reaches_exactly_the_declared(

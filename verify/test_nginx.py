@@ -41,7 +41,19 @@ def test_configuration_is_valid(live: Snapshot) -> None:
 
 
 @check(
-    fault="nginx-stopped", needs=(*VALID, "firewall.stranger_reaches_exactly_the_declared"),
+    fault="nginx-stopped",
+    needs=VALID,
+    remedy="systemctl start nginx; journalctl -u nginx and /var/log/nginx/error.log say why it ended.",
+    applies=has_sites,
+)
+def test_daemon_takes_connections(live: Snapshot) -> None:
+    if not live["nginx"]["workers"]:
+        fail("nginx has no worker", "a worker that takes connections")
+
+
+@check(
+    fault="tls-off",
+    needs=("nginx.daemon_takes_connections", "firewall.stranger_reaches_exactly_the_declared"),
     remedy="systemctl status nginx; /var/log/nginx/error.log; then `invoke deploy`.", applies=has_sites,
 )  # fmt: skip
 def test_every_name_answers(sockets: Sockets, evidence: dict[str, Any]) -> None:
@@ -51,7 +63,7 @@ def test_every_name_answers(sockets: Sockets, evidence: dict[str, Any]) -> None:
 
 
 @check(
-    fault="nginx-not-reloaded", needs=VALID, applies=has_sites,
+    fault="nginx-not-reloaded", needs=("nginx.daemon_takes_connections",), applies=has_sites,
     remedy="systemctl reload nginx; if it refuses, /var/log/nginx/error.log says why.",
 )  # fmt: skip
 def test_workers_run_the_present_configuration(live: Snapshot) -> None:
