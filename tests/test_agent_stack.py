@@ -139,7 +139,7 @@ def test_an_image_that_was_migrated_for_once_is_not_again_when_an_older_one_retu
         ((old("api-b"), running("api-a")), "b", "switch-a"),
         ((old("api-b"), running("api-a", health="unhealthy")), "b", "switch-a"),
         ((running("api-b"),), None, "switch-b"),
-        ((old("api-a"),), None, "create-a"),
+        ((old("api-a"),), None, "create-b"),
         ((running("api-a", stale=("/run/secrets/key",)),), "a", "switch-b"),
         ((running("api-a", ours=False),), "a", "switch-b"),
     ],

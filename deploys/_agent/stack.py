@@ -33,6 +33,7 @@ import contextlib
 import glob
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from . import durable, lock, stack_docker, stack_spec, stack_state
@@ -59,6 +60,20 @@ def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """One command at a time changes a stack; what waits says so."""
+    own = f"stack-{stack_spec.require_name(name)}"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(mutex(own, wait=0.5))
+        except AgentError:
+            tell(f"{name}: waiting for another command of the agent, at most {_WAIT:.0f} s")
+            stack.enter_context(mutex(own, wait=_WAIT))
+        stack.enter_context(stack_docker.busy(name, _WAIT, tell))
+        yield
+
+
 def converge(name: str, token: int | None) -> dict[str, Any]:
     """Bring the stack to what is declared; AgentError says what failed, and the old version serves."""
     token = lock.current() if token is None else token
@@ -66,7 +81,7 @@ def converge(name: str, token: int | None) -> dict[str, Any]:
     def fence() -> None:
         lock.fence(token)
 
-    with mutex(f"stack-{stack_spec.require_name(name)}", wait=_WAIT), stack_docker.busy(name, _WAIT, tell):
+    with _alone(name):
         fence()
         spec = stack_spec.load(name)
         if spec is None:
@@ -114,7 +129,7 @@ def _refuse_circle(spec: Spec, changed: list[Step], step: Step) -> None:
 def take_away(name: str, token: int | None) -> dict[str, Any]:
     """Stop and remove every container and network of ours; volumes, dumps and what others made stay."""
     lock.fence(token)
-    with mutex(f"stack-{stack_spec.require_name(name)}", wait=_WAIT), stack_docker.busy(name, _WAIT, tell):
+    with _alone(name):
         spec = stack_spec.load(name)
         ours = [one for one in stack_docker.containers(name) if one.ours]
         stop([one for one in ours if not one.oneoff], None, tell, name)

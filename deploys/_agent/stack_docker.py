@@ -175,8 +175,10 @@ def containers(name: str) -> list[Container]:
 
 def inspect(name: str, ids: Sequence[str]) -> list[Container]:
     """The containers with these ids that still are; oldest first."""
-    # One that is gone meanwhile makes the exit code 1; the others are shown all the same.
     said = docker("inspect", "--type", "container", *ids)
+    # One that is gone meanwhile makes the exit code 1; the others are shown all the same.
+    if said.code and "no such" not in said.err.lower():
+        raise AgentError(f"stack {name}: docker does not answer: {said.gist}", error="docker")
     try:
         seen = [_container(item, name) for item in json.loads(said.out)]
     except ValueError as error:

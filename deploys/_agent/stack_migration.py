@@ -13,11 +13,12 @@ from . import durable, stack_state
 from .places import state
 from .problem import AgentError
 from .stack_container import Tell, look, remove
-from .stack_docker import PURPOSE, Container, compose, containers, docker, must
+from .stack_docker import PURPOSE, Container, compose, containers, docker
 from .stack_failure import failed, masked_lines, told
 from .stack_plan import short
 from .stack_spec import COLOURS, Migration, Spec
 
+_NEVER_STARTED = 10.0
 _SERVING = "nothing was switched, the old version serves"
 
 
@@ -27,8 +28,11 @@ def migrate(spec: Spec, wanted: Migration, image: str, tell: Tell) -> None:
         _dump(spec, wanted, image, tell)
     tell(f"{spec.name}/{wanted.service}: migrating the database with image {short(image)}")
     run = _run(spec, wanted, "migration", "--detach")
-    must(*run, *wanted.command, what=f"stack {spec.name}: the migration could not be started", seconds=120.0)
+    started = docker(*run, *wanted.command, seconds=120.0)
     begun = [one for one in containers(spec.name) if one.oneoff and one.purpose == "migration"]
+    if started.code:
+        remove(begun)
+        raise AgentError(f"stack {spec.name}: the migration could not be started: {started.gist}; {_SERVING}")
     for one in begun:
         finish(spec, one, tell, strict=True)
     if not begun:
@@ -65,6 +69,8 @@ def _ended(spec: Spec, one: Container, limit: float, tell: Tell) -> int | None:
         waited = time.monotonic() - begin
         if now.state in ("exited", "dead"):
             return now.exit_code
+        if now.state == "created" and waited > _NEVER_STARTED:
+            return 127
         if waited > limit:
             docker("stop", "--time", "10", one.id)
             return None

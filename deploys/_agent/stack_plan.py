@@ -176,7 +176,8 @@ def _http(service: Service, seen: Seen) -> list[Step]:
         chosen = next((colour for colour in COLOURS if fits[colour]), None)
         if chosen:
             return [_switch(service, chosen, "its upstream file names none of its ports")]
-        return [_create(service, "a", "its upstream file names none of its ports")]
+        free = (colour for colour, main in mains.items() if main is None or not main.running)
+        return [_create(service, next(free, "a"), "its upstream file names none of its ports")]
     idle = COLOURS[1 - COLOURS.index(active)]
     main = mains[active]
     if main is None:

@@ -106,7 +106,7 @@ def _colour(work: Work, service: Service, colour: str) -> None:
     work.fence()
     try:
         stack_upstream.point(work.spec, service, colour, work.tell)
-    except AgentError:
+    except (AgentError, OSError):
         if stack_upstream.colour_of(service) != colour:
             remove([fresh])
         raise

@@ -44,10 +44,14 @@ echo $python
 """
 
 LOAD = """
-import http.client, json, sys, threading, time
+import http.client, json, signal, sys, threading, time
 address, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 answers, failures, lock = {}, [], threading.Lock()
 end = time.monotonic() + seconds
+def finish(*_):
+    global end
+    end = 0
+signal.signal(signal.SIGTERM, finish)
 def run(keep):
     connection = None
     while time.monotonic() < end:
@@ -86,6 +90,8 @@ class Stack:
     """Service -> what is added to its environment."""
     services: tuple[str, ...] = ("store", "web", "worker", "single")
     migration: dict[str, Any] = field(default_factory=dict)
+    key: str = "the first key"
+    """A secret file of the http service."""
 
     def install(self) -> None:
         """Docker, Nginx and the agent on the host."""
@@ -128,6 +134,8 @@ class Stack:
             if spec["role"] != "http":
                 composed[name] = service
                 continue
+            self._key()
+            service["volumes"].append(f"{HOME}/files/0:/run/key:ro")
             for colour, port in zip("ab", spec["loopback"], strict=True):
                 its = copy.deepcopy(service) | {"profiles": [colour], "ports": [f"127.0.0.1:{port}:8000"]}
                 composed[f"{name}-{colour}"] = its | {"networks": {"default": {"aliases": [name]}}}
@@ -146,6 +154,11 @@ class Stack:
             f"umask 077; cat > {HOME}/stack.json.new; mv {HOME}/stack.json.new {HOME}/stack.json",
             json.dumps(wanted),
         )
+
+    def _key(self) -> None:
+        place = f"{HOME}/files/0"
+        self.host.sh(f"umask 077; mkdir -p {HOME}/files; cat > {place}.new", self.key)
+        self.host.sh(f"cmp -s {place}.new {place} && rm {place}.new || mv {place}.new {place}")
 
     def _migration(self) -> dict[str, Any] | None:
         if "web" not in self.services:
@@ -229,7 +242,7 @@ class Stack:
             f"cat /var/lib/docker/volumes/app_data/_data/{log} 2>/dev/null || true"
         ).splitlines()
 
-    def load(self, seconds: float, rate: float = 100) -> subprocess.Popen[str]:
+    def load(self, seconds: float = 240, rate: float = 60) -> subprocess.Popen[str]:
         """Ask from outside, `rate` times a second, for so long."""
         address = str(self.host.twin.environment.host(self.host.name).address.ip)
         argv = [sys.executable, "-c", LOAD, address, str(seconds), str(rate)]
@@ -237,6 +250,11 @@ class Stack:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         return process
+
+    def loaded(self, load: subprocess.Popen[str]) -> Any:
+        """End a load: how often each answer came, and what failed."""
+        load.terminate()
+        return json.loads(load.communicate(timeout=60)[0])
 
     def wait_until(self, holds: Any, seconds: float = 30) -> None:
         """Fail unless `holds` becomes true within so many seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
@@ -77,14 +76,14 @@ def test_a_new_image_with_a_migration_is_switched_to_without_a_failed_request(st
     stack.services = HTTP
     stack.converge()
     stack.version = "2"
-    load = stack.load(35)
+    load = stack.load()
     slow = stack.host.twin.keepers["web1"].argv_inside("curl", "-sS", "http://127.0.0.1/slow?s=14")
     stack.write()
     with os.popen(" ".join(f"'{word}'" for word in slow)) as late:
         assert done(stack.again()) == [("web", "migrate"), ("web", "switch-b")]
         assert stack.answers() == "2"
         assert late.read() == "1\n", "a request that the old version took on is answered by it"
-    told = json.loads(load.communicate(timeout=60)[0])
+    told = stack.loaded(load)
     assert told["failures"] == []
     assert set(told["answers"]) == {"200 1", "200 2"}
     assert stack.running() == ["web-b"]
@@ -161,7 +160,7 @@ def test_a_converge_that_was_killed_anywhere_is_ended_by_the_next_one_without_a_
     print(f"seed {seed}")
     for version in range(2, 2 + int(os.environ.get("TRUNKLINE_KILLS", "4"))):
         stack.version = str(version)
-        load = stack.load(90, rate=40)
+        load = stack.load(rate=40)
         stack.write()
         process = stack.started()
         assert process.stdout is not None
@@ -176,9 +175,7 @@ def test_a_converge_that_was_killed_anywhere_is_ended_by_the_next_one_without_a_
         assert stack.answers() == str(version)
         assert [stack.look()[part] for part in ("todo", "orphans", "foreign")] == [[], [], []]
         assert stack.host.sh("docker ps -aq | wc -l") == "3"
-        load.terminate()
-        told = json.loads(load.communicate(timeout=120)[0])
-        assert told["failures"] == []
+        assert stack.loaded(load)["failures"] == []
     assert not [line for line in stack.data("single") if line.startswith("TWICE")]
     assert stack.data("migrations")[-1] == f"end {stack.version}"
     ends = [line for line in stack.data("migrations") if line.startswith("end")]
@@ -241,6 +238,16 @@ def test_a_container_of_another_image_under_our_labels_is_found_and_replaced(sta
     assert why == f"app-web-a-1 runs the image {stack.image('7')[7:19]}"
     assert done(stack.converge()) == [("web", "switch-b")]
     assert stack.answers() == "1"
+
+
+def test_a_secret_file_that_was_replaced_reaches_the_service(stack: Stack) -> None:
+    stack.services = HTTP
+    stack.converge()
+    stack.key = "the second key"
+    stack.write()
+    assert stack.service("web")["differs"] == "app-web-a-1 reads an older copy of /run/key"
+    assert done(stack.again()) == [("web", "switch-b")]
+    assert done(stack.again()) == []
 
 
 def test_a_holder_that_was_taken_over_stops_and_changes_nothing(stack: Stack) -> None:
