@@ -30,7 +30,8 @@ plain = socket.create_connection((sys.argv[1], 443), 10)
 with context.wrap_socket(plain, server_hostname="shop.lab.example") as wire:
     key = base64.b64encode(os.urandom(16)).decode()
     wire.sendall(f"GET /ws HTTP/1.1\\r\\nHost: shop.lab.example\\r\\nUpgrade: websocket\\r\\n"
-                 f"Connection: Upgrade\\r\\nSec-WebSocket-Key: {key}\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n".encode())
+                 f"Connection: Upgrade\\r\\nSec-WebSocket-Key: {key}\\r\\n"
+                 f"Sec-WebSocket-Version: 13\\r\\n\\r\\n".encode())
     said = b""
     while b"\\r\\n\\r\\n" not in said: said += wire.recv(4096)
     assert said.startswith(b"HTTP/1.1 101"), said
@@ -165,7 +166,32 @@ class WebHost:
             time.sleep(0.05)
         failed += [str(count), *problems]
 
-    def serial(self, name: str) -> str:
-        """Return the fingerprint of the certificate that a name shows."""
-        context = "openssl s_client -connect 127.0.0.1:443 -servername"
-        return self.run(f"{context} {name} </dev/null 2>/dev/null | openssl x509 -noout -serial -issuer")
+    def shown(self, name: str) -> str:
+        """Return issuer and serial number of the certificate that a name shows."""
+        asked = f"openssl s_client -connect 127.0.0.1:443 -servername {name} </dev/null 2>/dev/null"
+        return self.run(f"{asked} | openssl x509 -noout -serial -issuer")
+
+    def trusted(self, name: str) -> bool:
+        """Say whether a client that believes the authority alone believes what a name shows."""
+        root = str(self.twin.acme_root())
+        argv = self.argv(
+            "curl", "-so", "/dev/null", "--cacert", root, "--capath", "/var/empty", f"https://{name}/"
+        )
+        return subprocess.run(argv, check=False, timeout=60).returncode == 0
+
+    def names(self, certificate: str) -> set[str]:
+        """Return the names in a certificate on the disk."""
+        return set(
+            self._said(certificate, "-ext subjectAltName").replace(",", " ").replace("DNS:", " ").split()[4:]
+        )
+
+    def days(self, certificate: str) -> int:
+        """Return how many days a certificate on the disk is valid from now."""
+        return next(d for d in range(1, 400) if self._ends_within(certificate, d))
+
+    def _ends_within(self, certificate: str, days: int) -> bool:
+        path = f"/etc/trunkline/certs/{certificate}/fullchain.pem"
+        return self.twin.run(HOST, f"openssl x509 -in {path} -noout -checkend {days * 86400}").returncode != 0
+
+    def _said(self, certificate: str, words: str) -> str:
+        return self.run(f"openssl x509 -in /etc/trunkline/certs/{certificate}/fullchain.pem -noout {words}")

@@ -95,7 +95,11 @@ def listed(directory: str) -> list[str]:
 
 def main() -> None:
     """Print everything as one object."""
-    found = {name: certificate(name) for name in sorted({*listed(TOP), *listed(LIVE)}) if not name.endswith((".new", "README"))}
+    found = {
+        name: certificate(name)
+        for name in sorted({*listed(TOP), *listed(LIVE)})
+        if not name.endswith((".new", "README"))
+    }
     denied = {name: refused(name) for name in (file.removesuffix(".json") for file in listed(STATE))}
     print(
         json.dumps(
