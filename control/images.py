@@ -56,6 +56,7 @@ def image_of(build: Build, environment: Environment, instance: str, progress: Pr
     if kept := _kept(directory, inputs):
         return kept
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    progress("waiting until no other image is built")
     with alone(directory):
         if kept := _kept(directory, inputs):
             return kept

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from control import places
 from control.errors import TrunklineError
 from twin.archive import KEYRING, Archive, Suite, apt_settings
-from twin.image import MORTAL, WEEK, state
+from twin.image import MORTAL, WEEK
 from twin.images.recipes import Recipe
 from twin.provider import image_files
 
@@ -38,26 +38,29 @@ TYPES = {
 
 
 def baked(recipe: Recipe, archive: Archive, proxy_port: int, progress: Progress) -> Path:
-    """Return the directory of an image; bake it when this archive state has none yet."""
+    """Return the directory of an image; bake it when there is none, or none of this week."""
     suites, apt = archive.suites(recipe.of_release), apt_settings()
     directory = places.cache() / "images" / "containers"
     directory.mkdir(parents=True, exist_ok=True)
     made = hashlib.sha256(repr((UNWANTED, EPOCH, _apt(suites, apt))).encode()).hexdigest()[:4]
-    path = directory / f"{recipe.name}-{state(suites, proxy_port)}-{recipe.digest()}{made}"
+    name = f"{recipe.name}-{recipe.digest()}{made}"
     with (directory / f"{recipe.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            progress(f"baking the image {recipe}")
-            _bake(path, recipe, suites, apt, proxy_port)
-            _forget_old(directory.glob(f"{recipe.name}-*"))
-        os.utime(path)
+        if fresh := [path for path in directory.glob(f"{name}-*") if _age(path) < WEEK]:
+            return max(fresh)
+        progress(f"baking the image {recipe}")
+        path = directory / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        _bake(path, recipe, suites, apt, proxy_port)
+        for old in directory.glob(f"{recipe.name}-*"):
+            if _age(old) > WEEK:
+                shutil.rmtree(old, ignore_errors=True)
     return path
 
 
-def _forget_old(images: Iterable[Path]) -> None:
-    for path in images:
-        if path.is_dir() and path.stat().st_mtime < time.time() - WEEK:
-            shutil.rmtree(path, ignore_errors=True)
+def _age(image: Path) -> float:
+    """Return how many seconds ago an image was made; one that is not whole is as old as time."""
+    manifest = image / "manifest.json"
+    return time.time() - (manifest.stat().st_mtime if manifest.is_file() else 0)
 
 
 def _apt(suites: tuple[Suite, ...], apt: dict[str, str]) -> dict[str, str]:
@@ -66,7 +69,7 @@ def _apt(suites: tuple[Suite, ...], apt: dict[str, str]) -> dict[str, str]:
 
 
 def _bake(path: Path, recipe: Recipe, suites: tuple[Suite, ...], apt: dict[str, str], port: int) -> None:
-    baking = path.with_name(f"{path.name}.baking")
+    baking = path.with_name(f".{path.name}")
     shutil.rmtree(baking, ignore_errors=True)
     files = {name: (0o644, text) for name, text in _apt(suites, apt).items()} | recipe.files
     for number, (_, text) in enumerate(files.values()):

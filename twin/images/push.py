@@ -6,6 +6,7 @@ JSON an image: [repository, [tags], directory]. Prints a line for each image tha
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import ssl
@@ -33,7 +34,7 @@ class Registry:
     def ask(
         self, method: str, path: str, body: bytes | Path | None = None, kind: str = ""
     ) -> tuple[int, str]:
-        """Return an answer's status and the place that it names."""
+        """Return an answer's status and what it names: the place to go on at, or the content's digest."""
         headers = {"Content-Type": kind} if kind else {}
         if method == "HEAD":
             headers["Accept"] = TYPES["manifest"]
@@ -45,18 +46,22 @@ class Registry:
             self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
         answer.read()
-        return answer.status, answer.headers.get("Location", "")
+        return answer.status, answer.headers.get("Location") or answer.headers.get(
+            "Docker-Content-Digest", ""
+        )
 
     def push(self, repository: str, tags: list[str], directory: Path) -> bool:
-        """Put an image there under its tags; say whether one was not there yet."""
-        lacking = [tag for tag in tags if self.ask("HEAD", f"/v2/{repository}/manifests/{tag}")[0] != 200]
+        """Put an image there under its tags; say whether it was not under one of them."""
+        data = (directory / MANIFEST).read_bytes()
+        there = (200, f"sha256:{hashlib.sha256(data).hexdigest()}")
+        lacking = [tag for tag in tags if self.ask("HEAD", f"/v2/{repository}/manifests/{tag}") != there]
         if not lacking:
             return False
-        manifest = json.loads((directory / MANIFEST).read_text())
+        manifest = json.loads(data)
         self._blob(repository, manifest["config"]["digest"], directory / CONFIG)
         self._blob(repository, manifest["layers"][0]["digest"], directory / LAYER)
         for tag in lacking:
-            path, data = f"/v2/{repository}/manifests/{tag}", (directory / MANIFEST).read_bytes()
+            path = f"/v2/{repository}/manifests/{tag}"
             self._expect(201, *self.ask("PUT", path, data, TYPES["manifest"]), path)
         return True
 

@@ -80,7 +80,7 @@ RECIPES = (
         tags=("3.13-slim", "3.13-slim-trixie", "3-slim"),
         release="debian13",
         packages=("ca-certificates", "netbase", "python-is-python3", "python3", "python3-pip", "tzdata"),
-        # Debian's pip protects Debian's packages (PEP 668) and cannot replace them; the official image has none.
+        # Debian's pip keeps its hands off Debian's packages (PEP 668); the official image has none.
         script="cd /usr/lib && rm -rf python3*/EXTERNALLY-MANAGED python3/dist-packages/packaging* "
         "python3/dist-packages/wheel*",
         config={"Cmd": ["python3"], "Env": [PATH, "LANG=C.UTF-8"]},
