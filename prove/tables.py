@@ -13,6 +13,7 @@ from prove import (
     kills,
     lockouts,
     newcomer,
+    switches,
     upkeep,
 )
 from prove.row import Row
@@ -38,6 +39,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "coverage": coverage.rows(FAULTS),
     "lockouts": lockouts.ROWS,
     "kills": kills.ROWS,
+    "switches": switches.ROWS,
     "canary": canary.ROWS,
     "newcomer": newcomer.ROWS,
 }
