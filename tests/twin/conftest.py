@@ -18,9 +18,12 @@ def lab() -> Environment:
 
 
 @pytest.fixture(scope="session")
-def twin(lab: Environment) -> Iterator[Twin]:
-    """A running twin of the lab with a snapshot `bare`; it is erased at the end."""
-    twin = Twin(lab, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-tests")
+def twin(lab: Environment, worker_id: str) -> Iterator[Twin]:
+    """A running twin of the lab with a snapshot `bare`; it is erased at the end.
+
+    Where two files are tested at a time (pytest-xdist) each process has one of its own.
+    """
+    twin = Twin(lab, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-tests-{worker_id}")
     twin.erase()
     try:
         twin.up()
