@@ -69,6 +69,7 @@ def spec(stack: Stack, host: Host, pins: Pins) -> dict[str, Any]:
             "name": container.name,
             "role": container.role,
             "image": pins.of(container.image),
+            "reference": container.image if isinstance(container.image, str) else None,
             "config": config(container, stack),
             "loopback": list(container.loopback) if container.role == "http" else None,
             "upstream": upstream(stack, container) if container.role == "http" else None,
@@ -142,22 +143,25 @@ def images_of(host: Host) -> list[str | Build]:
 def pins(host: Host) -> Pins:
     """Return what each image is exactly: references as this host resolved them once, builds by their id."""
     references = [image for image in images_of(host) if isinstance(image, str)]
-    builds = [image for image in images_of(host) if isinstance(image, Build)]
     known = stacks.digests(references) if references else {}
-    return Pins(
-        pulled={reference: known[reference] for reference in references},
-        built={images.key_of(build): images.built(build).id for build in builds},
-    )
+    return Pins({reference: known[reference] for reference in references}, built(host))
+
+
+def built(host: Host) -> dict[str, str]:
+    """Return the ids of what the controller has built for a host."""
+    builds = (image for image in images_of(host) if isinstance(image, Build))
+    return {images.key_of(build): images.built(build).id for build in builds}
 
 
 def asked(host: Host, wanted: live.Wanted) -> live.Wanted:
     """Return the questions about a host with those about its stacks."""
     if host.compose is None:
         return wanted
+    known = built(host)
     return replace(
         wanted,
-        stacks=tuple(stack.name for stack in declared(host)),
-        images=tuple(each if isinstance(each, str) else images.built(each).id for each in images_of(host)),
+        stacks=tuple(json.dumps(spec(stack, host, Pins(built=known))) for stack in declared(host)),
+        images=(*(each for each in images_of(host) if isinstance(each, str)), *known.values()),
         upstreams=tuple(seed.path for seed in seeds(host)),
         agent=agent_path(),
     )
@@ -201,8 +205,8 @@ def compose(host: Host, environment: Environment, pinned: Pins) -> None:
     """Bring the images, then each stack."""
     references = [image for image in images_of(host) if isinstance(image, str)]
     pulled = [Pulled(reference, pinned.of(reference)) for reference in references]
-    built = [images.built(image) for image in images_of(host) if isinstance(image, Build)]
-    stacks.images(pulled, built, name="compose: images")
+    own = [images.built(image) for image in images_of(host) if isinstance(image, Build)]
+    stacks.images(pulled, own, name="compose: images")
     for stack in declared(host):
         its = files_of(stack, host, pinned)
-        stacks.stack(spec(stack, host, pinned), its, checks(stack), pulled, name=f"compose: {stack.name}")
+        stacks.stack(stack.name, its, checks(stack), name=f"compose: {stack.name}")

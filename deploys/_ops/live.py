@@ -25,6 +25,7 @@ class Wanted:
     accounts: tuple[str, ...] = ()
     swap: str | None = None
     stacks: tuple[str, ...] = ()
+    """What each stack shall be, as JSON."""
     images: tuple[str, ...] = ()
     upstreams: tuple[str, ...] = ()
     agent: str = ""
@@ -72,7 +73,7 @@ def stacks() -> dict[str, Any]:
     """Return what containers have to do with: images, what references mean, upstreams, what stacks run."""
     asked = wanted()
     question = {
-        "stacks": sorted(asked.stacks),
+        "stacks": [json.loads(spec) for spec in asked.stacks],
         "images": sorted(asked.images),
         "upstreams": sorted(asked.upstreams),
         "agent": asked.agent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -109,15 +109,10 @@ def upstreams(seeds: Sequence[Seed]) -> Iterator[str]:
 
 
 @operation
-def stack(
-    spec: Mapping[str, Any], files: Sequence[ManagedFile], checks: Checks, pulled: Sequence[Pulled]
-) -> Iterator[Any]:
+def stack(name: str, files: Sequence[ManagedFile], checks: Checks) -> Iterator[Any]:
     """Bring a stack's files to what they must be and what runs to what they say; or neither."""
-    name = spec["name"]
-    seen = live.stacks()["stacks"].get(name)
+    lines = todo(live.stacks()["stacks"].get(name))
     changes = differing(files)
-    ids = {each.pinned: live.stacks()["images"].get(each.reference) for each in pulled}
-    lines = todo(spec, seen, ids) if changes else _of_agent(seen)
     if changes:
         shown = [difference(file, stands) for file, stands in changes]
         report.plan(None, "change", "\n".join([*lines, *shown]))
@@ -129,61 +124,15 @@ def stack(
         report.plan(None, "none")
 
 
-def _of_agent(seen: Any) -> list[str]:
-    """Return in words what the agent would do where no file differs."""
+def todo(seen: Any) -> list[str]:
+    """Return in words what the agent would do, had it the new files: it was asked with them.
+
+    Images are a step of their own. A host without engine or agent runs nothing yet.
+    """
     if not isinstance(seen, dict):
-        return [f"what runs is not known: {seen or 'the engine does not run'}"]
-    return [f"{each['service']}: {each['what']} ({each['why']})" for each in seen["todo"]]
-
-
-def todo(spec: Mapping[str, Any], seen: Any, images: Mapping[str, str | None]) -> list[str]:
-    """Return in words what the agent will do once the files are in place."""
-    running = seen["services"] if isinstance(seen, dict) else {}
-    lines = []
-    for service in spec["services"]:
-        why = _why(service, running.get(service["name"]) or {}, images)
-        if why:
-            lines.append(f"{service['name']}: {_how(service, running.get(service['name']) or {})} ({why})")
-    lines += [f"{name}: stop and remove (no longer declared)" for name in sorted(_foreign(spec, running))]
-    return [*_migrations(spec, lines), *lines]
-
-
-def _foreign(spec: Mapping[str, Any], running: Mapping[str, Any]) -> set[str]:
-    return set(running) - {service["name"] for service in spec["services"]}
-
-
-def _why(service: Mapping[str, Any], running: Mapping[str, Any], images: Mapping[str, str | None]) -> str:
-    image = service["image"]
-    wanted = image if image.startswith("sha256:") else images.get(image)
-    if not running.get("container"):
-        return "does not run"
-    if running.get("config") != service["config"]:
-        return "new configuration"
-    if service["role"] != "stateful" and (wanted is None or running.get("image") != wanted):
-        return "new image"
-    return ""
-
-
-def _how(service: Mapping[str, Any], running: Mapping[str, Any]) -> str:
-    if not running.get("container"):
-        return f"start on {service['loopback'][0]}" if service["loopback"] else "start"
-    if service["role"] == "http":
-        first, second = service["loopback"]
-        return f"second colour on {second if running.get('colour') == 'a' else first}, then switch"
-    if service["role"] == "worker":
-        return f"let it finish its work for up to {service['stop_seconds']} s, then start anew"
-    return "stop, then start anew" + ("; its volumes stay" if service["role"] == "stateful" else "")
-
-
-def _migrations(spec: Mapping[str, Any], lines: Sequence[str]) -> list[str]:
-    migration = spec["migration"]
-    if not migration:
-        return []
-    its = [line for line in lines if line.startswith(f"{migration['service']}: ")]
-    if not any(line.endswith(("(new image)", "(does not run)")) for line in its):
-        return []
-    after = " (after a dump)" if migration["dump"] else ""
-    return [f"migration: {' '.join(migration['command'])}{after}"]
+        return [f"start every service ({seen or 'nothing runs yet'})"]
+    steps = (step for step in seen["todo"] if step["action"] != "image")
+    return [f"{step['service']}: {step['what']} ({step['why']})" for step in steps]
 
 
 @operation

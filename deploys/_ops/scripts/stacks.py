@@ -73,16 +73,29 @@ def layers(present: list[dict[str, Any]]) -> list[list[str]]:
     return [list(each["RootFS"]["Layers"]) for each in found if each]
 
 
-def look(stack: str, agent: str) -> Any:
-    """Return what the agent says of a stack; a sentence where it cannot say anything."""
+def pinned(spec: dict[str, Any], means: dict[str, str]) -> dict[str, Any]:
+    """Return what a stack shall be, with each reference that was resolved here by its digest."""
+    services = []
+    for service in spec["services"]:
+        digest = means.get(service.get("reference") or "")
+        image = f"{service['image'].partition('@')[0]}@{digest}" if digest else service["image"]
+        services.append({**service, "image": image})
+    return {**spec, "services": services}
+
+
+def look(spec: dict[str, Any], agent: str) -> Any:
+    """Return what the agent says of a stack that shall be so; a sentence where it cannot say anything."""
     if not os.path.exists(agent):
         agents = sorted(glob.glob(AGENTS), key=os.path.getmtime)
         if not agents:
             return None
         agent = agents[-1]
-    argv = ("python3", "-I", agent, "stack", "look", stack)
+    argv = ("python3", "-I", agent, "stack", "look", spec["name"], "--spec", "-")
+    told = json.dumps(spec)
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LOOK_SECONDS)
+        done = subprocess.run(
+            argv, input=told, capture_output=True, text=True, check=False, timeout=LOOK_SECONDS
+        )
     except subprocess.TimeoutExpired:
         return f"it was not told within {LOOK_SECONDS} s"
     if done.returncode:
@@ -97,6 +110,7 @@ def main() -> None:
     present = (asked("/images/json") or []) if running else []
     means = read(REMEMBERED) or {}
     found = images(wanted["images"], means, present)
+    specs = [pinned(spec, means) for spec in wanted["stacks"]]
     print(
         json.dumps(
             {
@@ -104,9 +118,7 @@ def main() -> None:
                 "images": found,
                 "layers": layers(present) if None in found.values() else [],
                 "upstreams": {path: os.path.exists(path) for path in wanted["upstreams"]},
-                "stacks": {
-                    name: look(name, wanted["agent"]) if running else None for name in wanted["stacks"]
-                },
+                "stacks": {spec["name"]: look(spec, wanted["agent"]) if running else None for spec in specs},
             }
         )
     )
