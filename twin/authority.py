@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from control import places
 
 CA_DAYS, LEAF_DAYS = 3650, 800
+_MAKING = threading.Lock()
 _UNUSED = (
     "digital_signature",
     "content_commitment",
@@ -44,8 +46,9 @@ class Authority:
     @property
     def pem(self) -> str:
         """The authority's certificate; it is made when there is none yet."""
-        if not self.certificate.exists():
-            self._make()
+        with _MAKING:  # the hosts' disks are made at the same time
+            if not self.certificate.exists():
+                self._make()
         return self.certificate.read_text()
 
     def leaf(self, name: str, names: Sequence[str]) -> tuple[Path, Path]:
