@@ -21,6 +21,7 @@ from control import places
 from control.atomic import alone, write_public
 from control.buildah import Buildah
 from control.errors import TrunklineError
+from control.image_archive import pack
 from inventories.model import Build, Environment
 from twin.authority import Authority
 from twin.enter import enter_argv
@@ -31,7 +32,7 @@ from twin.layout import CONTROLLER
 
 Progress = Callable[[str], None]
 ROOT = Path(__file__).resolve().parent.parent
-FORMAT = "1"
+FORMAT = "2"
 DAYS = 60
 """An image that no deploy wanted for so long is forgotten; its host has it still."""
 
@@ -156,7 +157,10 @@ def _made(
     place.mkdir(parents=True)
     progress(f"writing the image of {context.name}")
     image = BuiltImage(identity, tag, place / "image.tar")
-    buildah.archive(identity, tag, image.archive)
+    plain = place / "plain.tar"
+    buildah.archive(identity, tag, plain)
+    pack(plain, image.archive, directory / "layers")
+    plain.unlink()
     record = {name: str(value) for name, value in asdict(image).items()}
     write_public(place / "image.json", json.dumps(record).encode())
     write_public(directory / "inputs" / inputs, key.encode())
@@ -173,9 +177,9 @@ def _buildah(environment: Environment, instance: str, directory: Path) -> Builda
 
 def _forget_old(directory: Path) -> None:
     """Delete the archives that nobody wanted for long, and what led to them."""
-    for place in (directory / "images").glob("*"):
+    for place in (*(directory / "images").glob("*"), *(directory / "layers").glob("*")):
         if place.stat().st_mtime < time.time() - DAYS * 24 * 3600:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
     for pointer in (directory / "inputs").glob("*"):
         if not (directory / "images" / pointer.read_text()).is_dir():
             pointer.unlink()
