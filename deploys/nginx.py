@@ -160,7 +160,8 @@ def nginx(host: Host, environment: Environment) -> None:
             site_files.shipped(
                 page.site.name, page.site.files.directory, name=f"nginx: files of {page.site.name}"
             )
+    # The files start it: with the distribution's own it would answer to every name.
+    systemd.unit(UNIT, running=False, name="nginx: unit")
     wanted = files(host, environment)
     runs, marked = checks(server), runs_with(server)
     managed_set("nginx", wanted, runs, name="nginx: files", loaded=lambda: site_files.config() == marked)
-    systemd.unit(UNIT, name="nginx: unit")

@@ -185,6 +185,7 @@ def _password(user: User, host: Host, environment: Environment) -> dict[str, Any
 
 def bare(host: Host, environment: Environment) -> Seen:
     """Return the answers of a host as its provider delivers it."""
+    secrets.load(values(environment))
     units = {key: {"LoadState": "not-found", "ActiveState": "inactive"} for key in site.units_of(host)}
     present = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
     units |= dict.fromkeys((host.release.ssh_unit, "systemd-journald.service"), present)

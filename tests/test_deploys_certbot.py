@@ -173,6 +173,7 @@ def test_a_switch_keeps_the_release_before_and_three_in_all(tmp_path: Path) -> N
     assert (top / "previous" / "index.html").read_text() == "3"
     assert sorted(path.name for path in (top / "releases").iterdir()) == ["r2", "r3", "r4"]
     site(top, "r3", {"index.html": b"3"})
+    assert [path.name for path in (top / "releases" / "r3").rglob("*.*")] == ["index.html"]
     assert (top / "current" / "index.html").read_text() == "3"
     assert (top / "previous" / "index.html").read_text() == "4"
     assert not list(tmp_path.glob("*.tar"))

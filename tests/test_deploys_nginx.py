@@ -157,8 +157,19 @@ def test_a_bare_host_gets_files_before_the_configuration_that_serves_them() -> N
     steps = list(serve(WEB, LAB, bare(WEB, LAB)).commands)
     ours = [step for step in steps if step.startswith(("nginx:", "certbot:"))]
     assert ours[:4] == [
-        "certbot: placeholders", f"nginx: files of {SHOP}", "nginx: files", "nginx: unit",
+        "certbot: placeholders", f"nginx: files of {SHOP}", "nginx: unit", "nginx: files",
     ]  # fmt: skip
+
+
+def test_an_nginx_that_was_masked_is_unmasked_before_it_is_started() -> None:
+    seen = converged(WEB, LAB)
+    masked = {"LoadState": "masked", "UnitFileState": "masked", "ActiveState": "inactive"}
+    seen.system["units"]["nginx.service"] |= masked
+    seen.served = {**seen.served, "config": None}
+    commands = serve(WEB, LAB, seen).commands
+    assert list(commands) == ["nginx: unit", "nginx: files"]
+    assert "unmask" in commands["nginx: unit"][0]
+    assert "start" not in " ".join(commands["nginx: unit"])
 
 
 def test_a_running_configuration_that_is_not_on_the_disk_is_replaced() -> None:
@@ -182,6 +193,16 @@ def test_a_release_is_named_by_what_is_in_it() -> None:
     assert site_files.digest(files) == site_files.digest(dict(reversed(files.items())))
     assert site_files.digest(files) != site_files.digest({"index.html": b"ab", "assets/x.js": b""})
     assert site_files.packed(files) == site_files.packed(dict(reversed(files.items())))
+
+
+def test_a_release_that_was_changed_by_hand_is_shipped_again() -> None:
+    seen = converged(WEB, LAB)
+    seen.served["sites"][SHOP]["releases"] = []
+    served = serve(WEB, LAB, seen)
+    step = f"nginx: files of {SHOP}"
+    assert served.changes() == [step]
+    assert "changed by hand" in served.plan[step].diff
+    assert served.commands[step][0].startswith("upload /var/lib/trunkline/incoming/site-")
 
 
 def test_what_is_no_site_is_told_before_anything_is_shipped() -> None:

@@ -97,15 +97,15 @@ def shipped(site: str, directory: str) -> Iterator[Any]:
     files = collected(directory)
     wanted = digest(files)
     seen = live()["sites"].get(site, {})
-    if seen.get("current") == wanted:
+    present, whole = seen.get("current"), wanted in seen.get("releases", ())
+    if present == wanted and whole:
         report.plan(None, "none")
         return
     size = sum(map(len, files.values())) // 1024
-    report.plan(
-        None, "change", f"{seen.get('current') or 'nothing'} -> {wanted}: {len(files)} files, {size} KiB"
-    )
+    before = f"{present}, changed by hand" if present == wanted else present or "nothing"
+    report.plan(None, "change", f"{before} -> {wanted}: {len(files)} files, {size} KiB")
     upload = f"{INCOMING}/site-{site}-{wanted}.tar"
-    if wanted not in seen.get("releases", ()):
+    if not whole:
         yield FileUploadCommand(io.BytesIO(packed(files)), upload)
     yield StringCommand(command("site_files", directory_of(site), wanted, upload, str(KEPT)))
 

@@ -14,10 +14,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "strict-origin-when-cross-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=(self)",
 }
-"""Headers of every answer, beside the policies that a site declares."""
+"""Headers of every answer, beside the policies that a site declares; a telephone in a page must work."""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,14 @@ def plain_second(host: Host, environment: Environment) -> None:
     served(reduced(host, "two", 50), environment)
 
 
+def balanced(host: Host, environment: Environment) -> None:
+    """Serve behind a load balancer, whose place the controller takes."""
+    host = reduced(host)
+    assert host.nginx
+    behind = Nginx(sites=host.nginx.sites, load_balancers=("192.0.2.10/32",))
+    served(host.model_copy(update={"nginx": behind}), environment)
+
+
 def without_shop(host: Host, environment: Environment) -> None:
     """Serve the second site alone."""
     host = reduced(host)

@@ -239,6 +239,24 @@ def test_a_new_release_cuts_nobody_off_and_old_pages_still_find_their_assets(web
     assert web.ask(f"{SHOP}/assets/none.js").status == 404
 
 
+def test_pages_that_were_changed_by_hand_are_put_right(web: WebHost) -> None:
+    web.deploy("bare")
+    web.run("cd /srv/trunkline/sites/shop.lab.example/current && echo x >> index.html && touch stray.html")
+    assert web.deploy("bare") == ["nginx: files of shop.lab.example"]
+    assert "<title>one</title>" in web.ask(f"{SHOP}/").body
+    assert web.run("ls /srv/trunkline/sites/shop.lab.example/current").split() == ["assets", "index.html"]
+    assert web.deploy("bare") == []
+
+
+def test_only_a_load_balancer_says_who_the_client_is(web: WebHost) -> None:
+    said = ("-H", "X-Forwarded-For: 10.9.9.9, 203.0.113.5")
+    web.deploy("balanced")
+    assert web.ask(f"{SHOP}/api/", *said).json["headers"]["X-Forwarded-For"] == "203.0.113.5"
+    assert web.run("tail -n 1 /var/log/nginx/access.log").startswith("203.0.113.5 ")
+    web.deploy("bare")
+    assert web.ask(f"{SHOP}/api/", *said).json["headers"]["X-Forwarded-For"] == "192.0.2.10"
+
+
 def test_a_site_that_is_no_longer_declared_is_taken_away(web: WebHost) -> None:
     web.deploy("without_shop")
     assert web.run("ls /srv/trunkline/sites /etc/nginx/sites /etc/trunkline/certs").split() == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -181,9 +182,7 @@ class WebHost:
 
     def names(self, certificate: str) -> set[str]:
         """Return the names in a certificate on the disk."""
-        return set(
-            self._said(certificate, "-ext subjectAltName").replace(",", " ").replace("DNS:", " ").split()[4:]
-        )
+        return set(re.findall(r"DNS:([^,\s]+)", self._said(certificate, "-ext subjectAltName")))
 
     def days(self, certificate: str) -> int:
         """Return how many days a certificate on the disk is valid from now."""

@@ -28,7 +28,26 @@ def unpack(tar: str, place: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(path, 0o644)
-    os.rename(staged, place)
+    if os.path.isdir(place):
+        mend(place, staged)
+    else:
+        os.rename(staged, place)
+
+
+def mend(place: str, staged: str) -> None:
+    """Make a release that was changed by hand what it was, file by file, as it may be served meanwhile."""
+    wanted = set()
+    for folder, _, names in os.walk(staged):
+        for name in names:
+            path = os.path.relpath(os.path.join(folder, name), staged)
+            wanted.add(path)
+            os.makedirs(os.path.dirname(f"{place}/{path}"), exist_ok=True)
+            os.replace(f"{staged}/{path}", f"{place}/{path}")
+    for folder, _, names in os.walk(place):
+        for name in names:
+            if os.path.relpath(os.path.join(folder, name), place) not in wanted:
+                os.unlink(os.path.join(folder, name))
+    shutil.rmtree(staged)
 
 
 def link(name: str, release: str) -> None:
@@ -52,9 +71,8 @@ def main() -> None:
     os.umask(0o022)
     releases = f"{top}/releases"
     os.makedirs(releases, exist_ok=True)
-    if not os.path.isdir(f"{releases}/{release}"):
-        unpack(tar, f"{releases}/{release}")
     if os.path.exists(tar):
+        unpack(tar, f"{releases}/{release}")
         os.unlink(tar)
     os.utime(f"{releases}/{release}")
     before = served(top, "current")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -30,13 +31,23 @@ def target(link: str) -> str | None:
         return None
 
 
+def digest(release: str) -> str:
+    """Return what a release must be called by what is in it: who changed it by hand is found out."""
+    paths = (os.path.join(folder, name) for folder, _, names in os.walk(release) for name in names)
+    whole = hashlib.sha256()
+    for name, path in sorted((os.path.relpath(path, release), path) for path in paths):
+        with open(path, "rb") as file:
+            content = file.read()
+        whole.update(f"{name}\0{len(content)}\0".encode() + content)
+    return whole.hexdigest()[:16]
+
+
 def site(top: str) -> dict[str, Any]:
-    """Return a site's releases and which of them are served."""
-    try:
-        releases = sorted(name for name in os.listdir(f"{top}/releases") if "." not in name)
-    except OSError:
-        releases = []
-    return {"current": target(f"{top}/current"), "previous": target(f"{top}/previous"), "releases": releases}
+    """Return a site's releases that are as they were shipped, and which of them are served."""
+    releases = f"{top}/releases"
+    names = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
+    whole = [name for name in names if name == digest(f"{releases}/{name}")]
+    return {"current": target(f"{top}/current"), "previous": target(f"{top}/previous"), "releases": whole}
 
 
 def main() -> None:
