@@ -19,6 +19,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "inventories": ("inventories.model",),
     "deploys/_agent": ("deploys._agent",),
     "deploys": ("deploys", *GROUND),
+    # It ships what the controller's builder made.
+    "deploys/_ops/stack.py": ("deploys", "control.image_archive", *GROUND),
     # Where pyinfra itself starts us, nobody else has opened the secrets or entered the twin.
     "deploys/_connector/plain.py": ("deploys", "control", "twin", *GROUND),
     "verify/probes": ("verify.probes",),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyinfra import context
 from pyinfra.api.command import FileUploadCommand, StringCommand
 
 from control.errors import TrunklineError
+from control.image_archive import reduce
 from deploys._engine import report
 from deploys._engine.images import Built
 from deploys._ops import live
@@ -81,8 +85,21 @@ def images(pulled: Sequence[Pulled], built: Sequence[Built]) -> Iterator[Any]:
         )
     for own in absent:
         archive = f"{INCOMING}/{own.id.removeprefix('sha256:')}.image"
-        yield FileUploadCommand(own.archive, archive)
+        with shipped(own, known["layers"]) as file:
+            yield FileUploadCommand(str(file), archive)
         yield StringCommand(loaded(archive, own), _timeout=PULL_SECONDS)
+
+
+@contextmanager
+def shipped(image: Built, known: Sequence[Sequence[str]]) -> Iterator[Path]:
+    """Give the archive to upload: without the layers that the host has, once it is really to be uploaded."""
+    whole = Path(image.archive)
+    if not known or not context.state.is_executing:
+        yield whole
+        return
+    with TemporaryDirectory(prefix="trunkline-") as directory:
+        reduced = Path(directory) / "image.tar"
+        yield reduced if reduce(whole, reduced, known) else whole
 
 
 def loaded(archive: str, image: Built) -> str:
