@@ -93,7 +93,7 @@ def _block(
             if at >= len(words):
                 raise ValueError(f"{path}: {line[0]} is never closed")
             at += 1
-            found.append(Block(line[0], tuple(_bare(each) for each in line[1:]), tuple(inside)))
+            found.append(Block(_bare(line[0]), tuple(_bare(each) for each in line[1:]), tuple(inside)))
             line = []
         elif word not in ";{":
             line.append(word)
@@ -101,7 +101,7 @@ def _block(
 
 
 def _plain(line: list[str]) -> Block:
-    return Block(line[0], tuple(_bare(each) for each in line[1:]))
+    return Block(_bare(line[0]), tuple(_bare(each) for each in line[1:]))
 
 
 def _included(files: dict[str, str], line: list[str], path: str, depth: int) -> list[Block]:

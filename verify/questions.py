@@ -53,7 +53,8 @@ def _paths(site: Site) -> Iterator[Request]:
     yield Request(_url(site, "/"), f"{site.name} 501", "POST", {"Transfer-Encoding": "trunkline"})
     for proxy in site.proxies:
         path = proxy.path
-        yield Request(_url(site, path), f"{site.name} asks {path}")
+        if path != "/":
+            yield Request(_url(site, path), f"{site.name} asks {path}")
         size = (proxy.max_body_mb or site.max_body_mb) * MEGABYTE + 1
         yield Request(_url(site, path), f"{site.name} 413 {path}", "POST", {"Content-Length": str(size)})
         if proxy.websocket and (proxy.unprotected or not site.auth):
