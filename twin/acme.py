@@ -1,6 +1,6 @@
 """The twin's ACME authority: pebble, behind a front that has the names of Let's Encrypt.
 
-Pebble forgets every account when it ends; what `REGISTER` finds on a host is brought back.
+Pebble forgets every account when it ends; twin.accounts brings back those that hosts keep.
 """
 
 from __future__ import annotations
@@ -92,35 +92,3 @@ class Acme:
             },
             environment={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"},
         )
-
-
-REGISTER = '''\
-"""Registers a host's ACME accounts anew where the authority forgot them; stdin tells whom it knows."""
-import glob, json, os, sys
-known = set(sys.stdin.read().split())
-for path in glob.glob("/etc/letsencrypt/accounts/**/regr.json", recursive=True):
-    with open(path) as file:
-        registration = json.load(file)
-    if registration["uri"] in known:
-        continue
-    import josepy
-    from acme import client, errors, messages
-    directory = os.path.dirname(path)
-    server = "https://" + os.path.relpath(os.path.dirname(directory), "/etc/letsencrypt/accounts")
-    with open(f"{directory}/private_key.json") as file:
-        key = josepy.JWK.from_json(json.load(file))
-    algorithm = josepy.RS256 if isinstance(key, josepy.JWKRSA) else josepy.ES256
-    net = client.ClientNetwork(key, alg=algorithm, user_agent="trunkline-twin")
-    authority = client.ClientV2(client.ClientV2.get_directory(server, net), net)
-    wanted = messages.NewRegistration(terms_of_service_agreed=True)
-    try:
-        registration["uri"] = authority.new_account(wanted).uri
-    except errors.ConflictError as conflict:
-        registration["uri"] = conflict.location
-    with open(f"{path}.new", "w") as file:
-        json.dump(registration, file)
-    os.chmod(f"{path}.new", os.stat(path).st_mode & 0o777)
-    os.rename(f"{path}.new", path)
-    print(server)
-'''
-"""Run on a host, by its own certbot's libraries."""

@@ -4,9 +4,7 @@ How to reach it: from any node of the twin under the registry's own names, port 
 authority. A builder outside runs its tools by `registry.argv("skopeo", ...)`: in the controller's network,
 where DNS gives the names.
 
-`Twin.up` fills it by two functions of `twin.images`: `bake(environment, archive, proxy_port, progress)` runs
-beside the making of the hosts, `publish(registry, environment, archive, proxy_port, progress)` when the
-registry serves; what the registry has already is not sent again.
+`Twin.up` fills it from `twin.images`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Its state is on disk (`<home>/twins/<name>`, `<run>/<name>`): every process that
 from __future__ import annotations
 
 import fcntl
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from control import places
 from control.errors import TrunklineError
 from inventories.model import Environment, Release
 from twin import inside, network
-from twin.acme import REGISTER
+from twin.accounts import remember_accounts
 from twin.archive import Archive, archive
 from twin.authority import Authority
 from twin.cgroup import whole
@@ -246,21 +245,7 @@ class Twin:
             publish(containers.result(), self.registry, progress)
         for keeper in self.keepers.values():
             keeper.settle(120)
-        self._remember_accounts(progress)
-
-    def _remember_accounts(self, progress: Progress) -> None:
-        """Let the ACME authority know the accounts that hosts have from an earlier time of it."""
-        known = self.world.acme.known()
-        for keeper in self.keepers.values():
-            if not keeper.host.certbot:
-                continue
-            script = f"exec python3 -c {shlex.quote(REGISTER)}"
-            done = self.run(keeper.host.name, script, known)
-            if done.returncode:
-                last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-                progress(f"{keeper.host.name}'s ACME account is not known any more: {last}")
-            elif done.stdout:
-                progress(f"{keeper.host.name}'s ACME account was registered anew")
+        remember_accounts(self.world.acme.known(), self.keepers.values(), progress)
 
     def _make_disks(self, source: Archive, proxy_port: int, progress: Progress) -> None:
         key = controller_key(self.name)
