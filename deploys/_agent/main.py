@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import lock
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AgentError as error:
         if error.report:
             _tell(error.report)
-        return _fail(error.sentence, error.code)
+        return _fail(error.sentence, error.code, error.lines)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return _fail(f"the host refused ({error.strerror or error}{where})", 1)
@@ -45,8 +45,10 @@ def _tell(answer: Any) -> None:
         print(json.dumps(answer, sort_keys=True), flush=True)
 
 
-def _fail(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int, lines: Sequence[str] = ()) -> int:
     with contextlib.suppress(BrokenPipeError):
+        for line in lines:
+            print(line, file=sys.stderr)
         print(" ".join(sentence.split()), file=sys.stderr, flush=True)
     return code
 

@@ -111,7 +111,7 @@ def _wait_for_all(spec: Spec, seen: Seen) -> list[Step]:
             again = todo(spec, see(spec))
             if again:
                 return again
-            raise failed(spec.name, service.name, main, str(why), "it is left as it is", tell) from why
+            raise failed(spec.name, service.name, main, str(why), "it is left as it is") from why
     return []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from .entry import read
@@ -19,28 +19,20 @@ _SHORTEST = 6
 _TELLING = re.compile(r"PASS|SECRET|TOKEN|KEY|PRIVATE|CREDENTIAL", re.IGNORECASE)
 _USERINFO = re.compile(r"//[^/@\s:]*:([^/@\s]+)@")
 
-Tell = Callable[[str], None]
-
 
 def failed(
-    stack: str, service: str, one: Container, why: str, serving: str, tell: Tell, error: str = "health"
+    stack: str, service: str, one: Container, why: str, serving: str, error: str = "health"
 ) -> AgentError:
-    """The error of a container that failed; its last lines are told before, a line each."""
-    lines = last_lines(stack, one)
-    return told(stack, service, one.name, why, lines, serving, tell, error)
+    """The error of a container that failed, with its last lines; to be made before it is removed."""
+    return told(stack, service, one.name, why, last_lines(stack, one), serving, error)
 
 
 def told(
-    stack: str, service: str, name: str, why: str, lines: list[str], serving: str, tell: Tell, error: str
+    stack: str, service: str, name: str, why: str, lines: list[str], serving: str, error: str
 ) -> AgentError:
     """The error with lines that are masked already."""
-    if lines:
-        tell(f"{stack}/{service}: last lines of {name}:")
-        for line in lines:
-            tell(f"  {line}")
-    reason = f"{name} {why}"
-    return AgentError(
-        f"stack {stack}: {service} failed: {reason}; {serving}",
+    problem = AgentError(
+        f"stack {stack}: {service} failed: {name} {why}; {serving}",
         stack=stack,
         service=service,
         container=name,
@@ -48,6 +40,9 @@ def told(
         why=why,
         logs=lines,
     )
+    head = [f"{stack}/{service}: last lines of {name}:"] if lines else []
+    problem.lines = [*head, *(f"  {line}" for line in lines)]
+    return problem
 
 
 def last_lines(stack: str, one: Container) -> list[str]:

@@ -55,7 +55,7 @@ def finish(spec: Spec, one: Container, tell: Tell, strict: bool = False) -> None
         why = (
             f"did not migrate within {limit:.0f} s" if code is None else f"migration failed with code {code}"
         )
-        error = failed(spec.name, service, one, why, _SERVING, tell, error="migration")
+        error = failed(spec.name, service, one, why, _SERVING, error="migration")
         remove([one])
         raise error
     else:
@@ -112,7 +112,7 @@ def _dump(spec: Spec, wanted: Migration, image: str, tell: Tell) -> None:
     remove([one for one in containers(spec.name) if one.oneoff and one.purpose == "dump"])
     lines = masked_lines(spec.name, said.err)
     why = f"ended with code {said.code}"
-    raise told(spec.name, wanted.service, "the dump", why, lines, _SERVING, tell, "dump")
+    raise told(spec.name, wanted.service, "the dump", why, lines, _SERVING, "dump")
 
 
 def _revision(spec: Spec, wanted: Migration, tell: Tell) -> str | None:

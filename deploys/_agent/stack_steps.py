@@ -100,7 +100,7 @@ def _colour(work: Work, service: Service, colour: str) -> None:
             start(fresh)
         wait_healthy(work.spec, service, fresh, work.tell)
     except Unhealthy as why:
-        error = failed(work.spec.name, service.name, fresh, str(why), _serving(work, service), work.tell)
+        error = failed(work.spec.name, service.name, fresh, str(why), _serving(work, service))
         remove([fresh])
         raise error from why
     work.fence()
@@ -159,7 +159,7 @@ def _in_place(work: Work, service: Service, group: list[Container], anew: bool) 
         wait_healthy(work.spec, service, fresh, work.tell)
     except Unhealthy as why:
         serving = "the old container runs again" if others else "there is no older version to serve"
-        error = failed(work.spec.name, service.name, fresh, str(why), serving, work.tell)
+        error = failed(work.spec.name, service.name, fresh, str(why), serving)
         _back(work, service, fresh, others, error)
         raise error from why
     remove(others)
@@ -191,4 +191,4 @@ def _start(work: Work, service: Service, group: list[Container], again: bool) ->
             start(one)
         wait_healthy(work.spec, service, one, work.tell)
     except Unhealthy as why:
-        raise failed(work.spec.name, service.name, one, str(why), "it is left as it is", work.tell) from why
+        raise failed(work.spec.name, service.name, one, str(why), "it is left as it is") from why

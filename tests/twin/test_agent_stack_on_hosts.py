@@ -288,6 +288,7 @@ def test_a_set_whose_stack_fails_has_the_old_files_and_the_old_version_back(stac
     said = stack.host.apply("compose", new, code=1, load=load, load_seconds=200)
     assert "stack app: web failed: app-web-b-1 is unhealthy" in said
     assert PASSWORD not in said
+    assert "{" not in said, "the lines and the sentence are told, not what programs read"
     assert {name: stack.host.sh(f"cat {HOME}/{name}") for name in files} == old
     assert stack.look()["todo"] == []
     assert stack.answers() == "1"
