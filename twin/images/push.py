@@ -46,9 +46,8 @@ class Registry:
             self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
         answer.read()
-        return answer.status, answer.headers.get("Location") or answer.headers.get(
-            "Docker-Content-Digest", ""
-        )
+        named = answer.headers.get("Location") or answer.headers.get("Docker-Content-Digest")
+        return answer.status, named or ""
 
     def push(self, repository: str, tags: list[str], directory: Path) -> bool:
         """Put an image there under its tags; say whether it was not under one of them."""

@@ -53,7 +53,9 @@ def _note(cache: Redis, call: Call) -> bool:
     if not cache.set(f"call:{call.id}", "1", nx=True, ex=DAY):
         return False
     with cache.pipeline() as both:
-        both.lpush(CALLS, call.model_dump_json()).ltrim(CALLS, 0, KEPT - 1).execute()
+        both.lpush(CALLS, call.model_dump_json())
+        both.ltrim(CALLS, 0, KEPT - 1)
+        both.execute()
     return True
 
 
