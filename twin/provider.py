@@ -60,6 +60,7 @@ SUBSTITUTIONS = (
         "setting the clock", "chronyd -x, which only measures", "/etc/systemd/system/chrony.service.d"
     ),
     Substitution("dpkg's fsync", "force-unsafe-io", "/etc/dpkg/dpkg.cfg.d/00twin"),
+    Substitution("console", "nobody there: no login, no question for a password", "masked units"),
     Substitution("kernel", "the machine's; only net.* settings are the host's own", "systemd-nspawn"),
 )
 REHEARSED = (
@@ -116,6 +117,13 @@ def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:
     }
 
 
+MASKED = (
+    "console-getty.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+)
+"""Nobody is at the console of a twin's host; each of these takes one of the machine's inotify instances."""
+
 CHRONY = """\
 # The twin's hosts share the machine's clock and must not set it: chronyd measures, -x.
 [Unit]
@@ -134,6 +142,7 @@ def host_files(host: str, domain: str, machine_id: str, authorized_keys: str) ->
         "/etc/machine-id": f"{machine_id}\n",
         "/etc/resolv.conf": resolv_conf(domain),
         "/root/.ssh/authorized_keys": authorized_keys,
+        **dict.fromkeys((f"/etc/systemd/system/{unit}" for unit in MASKED), ""),
     }
 
 
