@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from deploys._connector.script import STALE_TOKEN, fence
 READ_SECONDS = 120
 CHANGE_SECONDS = 1800
 TAIL_LINES = 15
+REPORTED_LINES = 25
+"""A container's last lines, and what was tried with it."""
+GIST_LINES = 3
 INCOMING = "/var/lib/trunkline/incoming"
 
 
@@ -104,9 +108,24 @@ class Line:
 
 
 def tail(outcome: Outcome, lines: int = TAIL_LINES) -> str:
-    """Return the last lines a command said: its errors, or its output where it had none."""
+    """Return the last lines a command said: its errors, or its output where it had none.
+
+    The agent's sentence has but the gist of what a program said that failed; the rest comes before it.
+    """
     said = outcome.errors.strip() or outcome.text.strip()
-    return "\n".join(said.splitlines()[-lines:])
+    whole = _reported(outcome.text).splitlines() if outcome.errors.strip() else []
+    before = whole[-REPORTED_LINES:] if len(whole) > GIST_LINES else []
+    return "\n".join([*before, *said.splitlines()[-lines:]])
+
+
+def _reported(text: str) -> str:
+    """Return the output of a failed program in the agent's report; nothing where there is no report."""
+    try:
+        report = json.loads(text)
+    except ValueError:
+        return ""
+    output = report.get("output") if isinstance(report, dict) else None
+    return output.strip() if isinstance(output, str) else ""
 
 
 def _upload_script(path: str, size: int) -> str:
