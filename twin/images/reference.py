@@ -57,8 +57,8 @@ def _bases(lines: list[str], args: Mapping[str, str]) -> Iterator[str]:
             known[arg[1]] = args.get(arg[1], arg[2] or "")
         elif begin := _FROM.match(line):
             image = _VARIABLE.sub(lambda m: known.get(m[1] or m[3]) or m[2] or "", begin[1])
-            if image not in stages:
+            if image and image not in stages:  # the builder refuses one that no arg gives a name
                 yield image
-            stages.add(begin[2] or "")
+            stages.add(begin[2] or begin[1])
         elif (copy := _COPY.match(line)) and copy[1] not in stages and not copy[1].isdigit():
             yield copy[1]
