@@ -39,8 +39,6 @@ def migrate(spec: Spec, wanted: Migration, image: str, tell: Tell) -> None:
         raise AgentError(
             f"stack {spec.name}: the container of the migration is gone, its outcome is not known"
         )
-    revision = _revision(spec, wanted, tell) if wanted.current else None
-    stack_state.migrated(spec.name, image, revision)
     _prune(spec, wanted)
 
 
@@ -50,7 +48,8 @@ def finish(spec: Spec, one: Container, tell: Tell, strict: bool = False) -> None
     service = spec.migration.service if spec.migration else one.service
     code = _ended(spec, one, limit, tell)
     if code == 0:
-        stack_state.migrated(spec.name, one.image, None)
+        revision = _revision(spec, spec.migration, tell) if spec.migration else None
+        stack_state.migrated(spec.name, one.image, revision)
     elif strict:
         why = (
             f"did not migrate within {limit:.0f} s" if code is None else f"migration failed with code {code}"
@@ -116,6 +115,8 @@ def _dump(spec: Spec, wanted: Migration, image: str, tell: Tell) -> None:
 
 
 def _revision(spec: Spec, wanted: Migration, tell: Tell) -> str | None:
+    if not wanted.current:
+        return None
     said = docker(*_run(spec, wanted, "current", "--rm"), *wanted.current, seconds=120.0, alone=True)
     lines = masked_lines(spec.name, said.out)
     if said.code or not lines:

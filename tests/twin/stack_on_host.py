@@ -126,7 +126,7 @@ class Stack:
             environment = {"APP_PASSWORD": PASSWORD, **self.environment.get(name, {})}
             text = "".join(f"{key}={value}\n" for key, value in environment.items())
             self.host.sh(f"umask 077; cat > {HOME}/{name}.env", text)
-            declared = json.dumps([spec, service, text], sort_keys=True)
+            declared = json.dumps([service, text], sort_keys=True)
             spec["config"] = hashlib.sha256(declared.encode()).hexdigest()
             service["env_file"] = [f"{HOME}/{name}.env"]
             service["labels"] = {"trunkline.stack": "app", "trunkline.config": spec["config"]}
