@@ -50,7 +50,7 @@ def _paths(site: Site) -> Iterator[Request]:
     yield Request(_url(site, "/"), f"{site.name} asks /", headers=GZIP)
     for path in (f"/{MISSING}", *(beside(proxy) for proxy in unprotected(site) if proxy.exact)):
         yield Request(_url(site, path), f"{site.name} asks {path}")
-    yield Request(_url(site, "/"), f"{site.name} 501", "POST", {"Transfer-Encoding": "trunkline"})
+    yield Request(_url(site, "/"), f"{site.name} 501", "POST", {"Transfer-Encoding": "trunkline"}, keep=True)
     for proxy in site.proxies:
         path = proxy.path
         if path != "/":
