@@ -215,6 +215,6 @@ def _orphans(spec: Spec, seen: Seen) -> list[Step]:
         return []
     return [
         Step(one.service, "orphan", f"stop and remove {one.name}", "nothing declares it", [one])
-        for one in seen.containers
+        for one in reversed(seen.containers)
         if one.ours and one.service not in spec.composed and not (one.oneoff and one.purpose)
     ]
