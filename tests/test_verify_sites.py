@@ -119,7 +119,10 @@ def test_a_missing_a_doubled_and_another_value_are_named() -> None:
 def test_every_question_has_a_label_of_its_own_and_holds_no_secret() -> None:
     asked = list(questions(WEB))
     assert len({request.label for request in asked}) == len(asked) > 30
-    assert {request.user for request in asked} == {"", "crm"}
+    assert {(request.user, request.password) for request in asked} == {("", "")}
+    assert [request.label for request in asked if "Authorization" in request.headers] == [
+        "crm.lab.example wrong"
+    ]
     json.dumps([request.__dict__ for request in asked])
 
 

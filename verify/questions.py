@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inventories.model import AuthUser, Host, Proxy, Site
-from verify.probes.exchange import Request
+from verify.probes.exchange import Request, basic
 
 ROOT = Path(__file__).resolve().parent.parent
 STRAY = "no-such-name.invalid"
@@ -33,8 +33,8 @@ def questions(host: Host) -> Iterator[Request]:
         yield from _paths(site)
         yield from _files(site)
         if site.auth:
-            name, guess = site.auth.users[0].name, secrets.token_hex(8)
-            yield Request(_url(site, "/"), f"{site.name} wrong", user=name, password=guess)
+            guess = {"Authorization": basic(site.auth.users[0].name, secrets.token_hex(8))}
+            yield Request(_url(site, "/"), f"{site.name} wrong", headers=guess)
 
 
 def _names(site: Site) -> Iterator[Request]:

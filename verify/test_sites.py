@@ -18,6 +18,8 @@ from verify.web import Replies, burst
 
 DEPLOY = "`invoke plan` shows what was changed by hand; `invoke deploy` takes it back."
 ANSWERS = ("nginx.every_name_answers",)
+TRUSTED = "nginx.chain_leads_to_a_trusted_root"
+"""A password goes to nobody else."""
 AWAY = (502, 503, 504)
 LONGEST = 31_536_000
 """A year: what assets with a digest in their name may be kept."""
@@ -76,7 +78,7 @@ def test_security_headers_are_on_every_answer(
     statuses: set[int] = set()
     for seen in replies:
         for site in sites(declared):
-            for reply in (r for r in seen.begins(f"{site.name} ") if r.url.startswith("https:")):
+            for reply in (r for r in seen.answered(f"{site.name} ") if r.url.startswith("https:")):
                 statuses.add(reply.status)
                 if reply.status != 101 and (missing := differences(reply, site)):
                     wrong[f"{reply.status} {reply.url}"] = missing
@@ -100,7 +102,7 @@ def test_security_headers_hold_for_errors_of_every_location(declared: Host, live
 @check(
     fault="application-unreachable", remedy="/var/log/nginx/error.log names the upstream.",
     needs=(*ANSWERS, "compose.nginx_is_sent_to_the_colour_that_runs", "compose.every_service_is_healthy",
-           "sites.password_is_asked_everywhere"),
+           "sites.password_is_asked_everywhere", TRUSTED),
     applies=has_sites,
 )  # fmt: skip
 def test_every_application_answers(declared: Host, replies: tuple[Replies, ...]) -> None:
@@ -125,7 +127,7 @@ def test_password_is_asked_everywhere(declared: Host, replies: tuple[Replies, ..
 
 
 @check(
-    fault="password-refused", needs=("sites.password_is_asked_everywhere",),
+    fault="password-refused", needs=("sites.password_is_asked_everywhere", TRUSTED),
     remedy="The hashes are not of the present secrets: `invoke deploy`.", applies=has_passwords,
 )  # fmt: skip
 def test_right_password_opens(declared: Host, replies: tuple[Replies, ...]) -> None:
@@ -214,8 +216,9 @@ def test_bodies_are_limited_as_declared(declared: Host, live: Snapshot, replies:
     for seen in replies:
         for site in sites(declared):
             for proxy in site.proxies:
-                if (reply := seen[f"{site.name} 413 {proxy.path}"]).status != 413:
-                    fail(f"{reply.url} with too much: {reply.status}", "413")
+                reply = seen.by_label[f"{site.name} 413 {proxy.path}"]
+                if reply.status != 413:
+                    fail(f"{reply.url} with too much: {reply.status or reply.error}", "413 before it is sent")
     tree = nginx_config.read(live["nginx"]["config"])
     for site in sites(declared):
         limits = {site.max_body_mb, *(proxy.max_body_mb or site.max_body_mb for proxy in site.proxies)}

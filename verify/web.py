@@ -15,7 +15,7 @@ from verify.observed import Observed
 from verify.passwords import Passwords
 from verify.probes.certificate import Certificate
 from verify.probes.dns import Answer, lookup_all
-from verify.probes.exchange import Reply, Request
+from verify.probes.exchange import UNTRUSTED, Reply, Request
 from verify.questions import STRAY, questions, with_password
 from verify.vantage import Unseen, Vantage, throw_away
 from verify.verdict import NotProven
@@ -110,12 +110,14 @@ class Replies:
             raise NotProven(self.without_password or f"{label} was not asked", "an answer", gates=False)
         reply = self.by_label[label]
         if reply.error:
-            raise NotProven(f"{reply.url} at {self.address}: {reply.error}", "an answer")
+            untrusted = reply.error.startswith(UNTRUSTED)  # the chain's own check tells that
+            raise NotProven(f"{reply.url} at {self.address}: {reply.error}", "an answer", gates=not untrusted)
         return reply
 
-    def begins(self, words: str) -> Iterator[Reply]:
-        """Yield the replies whose label begins with these words."""
-        yield from (self[label] for label in self.by_label if label.startswith(words))
+    def answered(self, words: str) -> Iterator[Reply]:
+        """Yield the replies that came, of the questions whose label begins with these words."""
+        found = (reply for label, reply in self.by_label.items() if label.startswith(words))
+        yield from (reply for reply in found if reply.status)
 
 
 def replies(observed: Observed, host: Host) -> tuple[Replies, ...]:

@@ -20,6 +20,7 @@ MOST = 1 << 22
 KEPT = 1 << 16
 """Characters of a body that are handed over where they were asked for."""
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+UNTRUSTED = "its certificate is not trusted"
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
 
 
@@ -117,7 +118,7 @@ def _cut(watch: socket.socket) -> None:
 
 def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return f"{UNTRUSTED}: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
     if isinstance(error, http.client.IncompleteRead):
@@ -164,12 +165,16 @@ def _converse(request: Request, sock: socket.socket, began: float) -> Reply:
         )  # fmt: skip
 
 
+def basic(user: str, password: str) -> str:
+    """Return the value of an Authorization header (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
 def _headers(request: Request, host: str, key: str) -> dict[str, str]:
     headers = {"Host": host, "User-Agent": "Trunkline-probe", "Accept": "*/*"}
     headers |= {**UPGRADE, "Sec-WebSocket-Key": key} if request.websocket else {"Connection": "close"}
     if request.user:
-        credentials = base64.b64encode(f"{request.user}:{request.password}".encode()).decode()
-        headers["Authorization"] = f"Basic {credentials}"  # RFC 7617
+        headers["Authorization"] = basic(request.user, request.password)
     return headers | request.headers
 
 
