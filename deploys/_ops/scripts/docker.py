@@ -73,7 +73,8 @@ def main() -> None:
         os.unlink(LOADED)
     if is_active() and not started_after(CONFIG):
         systemctl("reload", UNIT)
-        if loaded is None or changed - RELOADABLE:
+        # A setting that is gone from the file stays as it was until the next start.
+        if loaded is None or changed - (RELOADABLE & wanted.keys()):
             # Three starts a minute are all that systemd allows the unit, whoever asked for them.
             systemctl("reset-failed", UNIT)
             systemctl("restart", UNIT)
