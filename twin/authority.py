@@ -6,10 +6,11 @@ Made once for a twin, kept until the twin is erased; its hosts trust it as they 
 from __future__ import annotations
 
 import datetime
+import fcntl
 import ipaddress
 import os
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from control import places
 
 CA_DAYS, LEAF_DAYS = 3650, 800
-_MAKING = threading.Lock()
 _UNUSED = (
     "digital_signature",
     "content_commitment",
@@ -46,7 +46,7 @@ class Authority:
     @property
     def pem(self) -> str:
         """The authority's certificate; it is made when there is none yet."""
-        with _MAKING:  # the hosts' disks are made at the same time
+        with self._alone():
             if not self.certificate.exists():
                 self._make()
         return self.certificate.read_text()
@@ -58,7 +58,9 @@ class Authority:
         """
         chain, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         ca = x509.load_pem_x509_certificate(self.pem.encode())
-        if not (key.exists() and _serves(chain, names, ca)):
+        with self._alone():
+            if key.exists() and _serves(chain, names, ca):
+                return chain, key
             mine = ec.generate_private_key(ec.SECP256R1())
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
             certificate = _leaf(subject, mine.public_key(), names, ca).sign(self._private(), hashes.SHA256())
@@ -80,13 +82,20 @@ class Authority:
         builder = builder.add_extension(_identifier(ca), False)
         return _pem(builder.sign(self._private(), hashes.SHA256()))
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else make anything: hosts' disks are made at once, and commands may run at once."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _private(self) -> ec.EllipticCurvePrivateKey:
         key = serialization.load_pem_private_key(self._key.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         return key
 
     def _make(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Authority of the twin {self.twin}")])
         # Python 3.13 refuses an authority without keyUsage.

@@ -105,12 +105,15 @@ class Cell:
 
     def put(self, name: str, text: str) -> None:
         """Put one more file into /conf, whole or not at all."""
+        path = self.conf / name
+        if path.exists() and path.read_text() == text:
+            return
         self.conf.mkdir(parents=True, exist_ok=True)
         temporary = self.conf / f"{name}.new"
         temporary.touch(0o600)
         temporary.write_text(text)
         shutil.chown(temporary, *self.ids)
-        temporary.rename(self.conf / name)
+        temporary.rename(path)
 
     def prepare(self) -> None:
         """Make what is mounted, and write the files."""

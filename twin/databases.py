@@ -6,16 +6,17 @@ import os
 import shutil
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from control import places
 from control.errors import TrunklineError
-from inventories.model import Database, Environment
+from inventories.model import Environment
 from twin.authority import Authority
 from twin.cell import Cell
 from twin.command import command
 from twin.given import given
-from twin.outside import node_of
+from twin.outside import Server, servers
 from twin.world_image import image_of, postgresql
 
 _DONE = "initialised"
@@ -35,7 +36,7 @@ class Databases:
     """The databases of one twin."""
 
     def __init__(self, environment: Environment, twin: str, directory: Path) -> None:
-        self.all = environment.databases
+        self.servers = servers(environment)
         self.environment = environment
         self.twin = twin
         self.directory = directory
@@ -44,28 +45,27 @@ class Databases:
     def start(self) -> None:
         """Start those that do not run; with data of an earlier time where there are any."""
         started = []
-        for database in self.all:
-            cell = self._cell(database)
-            if database.kind == "postgresql":
+        for server in self.servers:
+            cell = self._cell(server)
+            if server.kind == "postgresql":
                 if not (cell.conf / "hba.conf").exists():
                     cell.put("hba.conf", _hba(only=True))
                 _initialise(cell)
             if cell.start():
-                started.append((database, cell))
-        for database, cell in started:
+                started.append((server, cell))
+        for server, cell in started:
             cell.settle()
-            if database.kind == "postgresql":
-                _provide(database, cell, given(self.environment, self.twin)[database.password.name])
+            if server.kind == "postgresql":
+                _provide(server, cell, given(self.environment, self.twin))
 
     def tls(self, name: str, *, only: bool) -> None:
         """Let a PostgreSQL refuse what comes without TLS, as it should, or take it as well."""
-        found = [each for each in self.all if each.name == name and each.kind == "postgresql"]
-        if not found:
-            known = ", ".join(each.name for each in self.all if each.kind == "postgresql")
+        known = {its.name: s for s in self.servers for its in s.databases if s.kind == "postgresql"}
+        if name not in known:
             raise TrunklineError(
-                f"The twin {self.twin} has no PostgreSQL {name}.", f"It has: {known or 'none'}."
+                f"The twin {self.twin} has no PostgreSQL {name}.", f"It has: {', '.join(known) or 'none'}."
             )
-        cell = self._cell(found[0])
+        cell = self._cell(known[name])
         if not cell.daemon.alive():
             raise TrunklineError(
                 f"The database {name} of the twin {self.twin} does not run.",
@@ -76,54 +76,51 @@ class Databases:
 
     def keep(self, directory: Path) -> None:
         """Copy all data into a directory, as they are at one moment."""
-        for database in self.all:
-            source = self.data / database.name
+        for server in self.servers:
+            source = self.data / server.name
             if source.exists():
-                cell = self._cell(database)
-                if cell.daemon.alive():
-                    with cell.cgroup.frozen():
-                        _copy(source, directory / database.name)
-                else:
-                    _copy(source, directory / database.name)
+                cell = self._cell(server)
+                with cell.cgroup.frozen() if cell.daemon.alive() else nullcontext():
+                    _copy(source, directory / server.name)
 
     def put_back(self, directory: Path) -> None:
         """End all databases and give them the data of a copy; `start` starts them, truthful again."""
-        for database in self.all:
-            cell = self._cell(database)
+        for server in self.servers:
+            cell = self._cell(server)
             cell.end()
             (cell.conf / "hba.conf").unlink(missing_ok=True)
-            shutil.rmtree(self.data / database.name, ignore_errors=True)
-            if (directory / database.name).exists():
-                _copy(directory / database.name, self.data / database.name)
+            shutil.rmtree(self.data / server.name, ignore_errors=True)
+            if (directory / server.name).exists():
+                _copy(directory / server.name, self.data / server.name)
 
-    def _cell(self, database: Database) -> Cell:
-        image = image_of(self.twin)
-        chain, key = Authority(self.twin).leaf(node_of(database), (database.host,))
+    def _cell(self, server: Server) -> Cell:
+        image, name = image_of(self.twin), f"database-{server.name}"
+        chain, key = Authority(self.twin).leaf(name, (server.host,))
         files = {"server.pem": chain.read_text(), "server.key": key.read_text()}
-        password = given(self.environment, self.twin)[database.password.name]
-        if database.kind == "redis":
-            files["redis.conf"] = _redis(database, password)
-        postgres = (f"{postgresql(image)}/postgres", *_settings(database))
-        redis = ("/usr/bin/redis-server", "/conf/redis.conf")
+        if postgres := server.kind == "postgresql":
+            argv: tuple[str, ...] = (f"{postgresql(image)}/postgres", *_settings(server.port))
+        else:
+            argv = ("/usr/bin/redis-server", "/conf/redis.conf")
+            files["redis.conf"] = _redis(server, given(self.environment, self.twin))
         return Cell(
-            name=node_of(database),
+            name=name,
             twin=self.twin,
-            node=node_of(database),
+            node=server.node,
             image=image,
-            directory=self.directory / node_of(database),
-            account="postgres" if database.kind == "postgresql" else "redis",
-            argv=postgres if database.kind == "postgresql" else redis,
-            port=database.port,
+            directory=self.directory / name,
+            account="postgres" if postgres else "redis",
+            argv=argv,
+            port=server.port,
             files=files,
-            data=self.data / database.name,
+            data=self.data / server.name,
         )
 
 
-def _settings(database: Database) -> tuple[str, ...]:
+def _settings(port: int) -> tuple[str, ...]:
     """The settings of PostgreSQL; without fsync only the end of the machine itself loses data."""
     settings = {
         "listen_addresses": "*",
-        "port": database.port,
+        "port": port,
         "unix_socket_directories": "/run",
         "hba_file": "/conf/hba.conf",
         "ssl": "on",
@@ -162,11 +159,9 @@ def _initialise(cell: Cell) -> None:
     (cell.data / _DONE).touch()
 
 
-def _provide(database: Database, cell: Cell, password: str) -> None:
-    """Make the account and the database where they are missing, and set the password."""
-    names = {"user": database.user, "password": password, "database": database.database}
-    sql = _SQL.format(**{name: "'" + value.replace("'", "''") + "'" for name, value in names.items()})
-    socket = ("--host=/run", f"--port={database.port}", "--username=postgres")
+def _provide(server: Server, cell: Cell, secrets: dict[str, str]) -> None:
+    """Make the accounts and databases where they are missing, and set the passwords."""
+    socket = ("--host=/run", f"--port={server.port}", "--username=postgres")
     end = time.monotonic() + 30
     while True:
         try:
@@ -176,23 +171,27 @@ def _provide(database: Database, cell: Cell, password: str) -> None:
             if time.monotonic() > end or not cell.daemon.alive():
                 raise
             time.sleep(0.05)
-    cell.inside("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *socket, feed=sql)
+    for its in server.databases:
+        names = {"user": its.user, "password": secrets[its.password.name], "database": its.database}
+        sql = _SQL.format(**{name: "'" + value.replace("'", "''") + "'" for name, value in names.items()})
+        cell.inside("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *socket, feed=sql)
 
 
-def _redis(database: Database, password: str) -> str:
-    """Return redis.conf: TLS only, and the account under its name and under the default one."""
-    users = dict.fromkeys((database.user, "default"))
+def _redis(server: Server, secrets: dict[str, str]) -> str:
+    """Return redis.conf: TLS only, each account under its name, the first as the default one too."""
+    users = {its.user: secrets[its.password.name] for its in reversed(server.databases)}
+    users.setdefault("default", secrets[server.databases[0].password.name])
     lines = [
         "bind * -::*",
         "port 0",
-        f"tls-port {database.port}",
+        f"tls-port {server.port}",
         "tls-cert-file /conf/server.pem",
         "tls-key-file /conf/server.key",
         "tls-ca-cert-dir /etc/ssl/certs",
         "tls-auth-clients no",
         "dir /data",
         "save 60 1",
-        *(f"user {user} on >{password} ~* &* +@all" for user in users),
+        *(f"user {user} on >{password} ~* &* +@all" for user, password in users.items()),
     ]
     return "".join(f"{line}\n" for line in lines)
 

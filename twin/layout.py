@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
 from itertools import cycle
 
 from control.errors import TrunklineError
-from inventories.model import Database, Environment, Host
+from inventories.model import Environment, Host
 from twin.cgroup import mark
-from twin.outside import directories, node_of, registries
+from twin.outside import database_nodes, directories, registries
 
 WORLD = "world"
 CONTROLLER = "controller"
@@ -110,7 +111,7 @@ def layout_of(environment: Environment, twin: str) -> Layout:
         raise TrunklineError(
             f"{twin!r} is no name for a twin.", "Take at most 32 of a-z, 0-9 and -, a letter first."
         )
-    databases = {node_of(each): (address,) for each, address in zip(*_databases(environment), strict=True)}
+    databases = {node: (address,) for node, _, address in _databases(environment)}
     lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS, **databases}
     _refuse_clashes(environment, lone)
     bridges, wires = _subnets(environment, twin)
@@ -129,14 +130,15 @@ def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
             hosts[name] = tuple(dict.fromkeys((*hosts.get(name, ()), *found[host.name])))
     hosts |= dict.fromkeys(registries(environment), (REGISTRY,))
     hosts |= {directory.name: (ACME,) for directory in directories(environment)}
-    hosts |= {each.host: (address,) for each, address in zip(*_databases(environment), strict=True)}
+    hosts |= {host: (address,) for _, host, address in _databases(environment)}
     servers = dict.fromkeys(server for host in environment.hosts for server in host.time.servers)
     return hosts | {server: (address,) for server, address in zip(servers, cycle(NTP), strict=False)}
 
 
-def _databases(environment: Environment) -> tuple[tuple[Database, ...], tuple[str, ...]]:
-    addresses = (str(DATABASES + number) for number in range(len(environment.databases)))
-    return environment.databases, tuple(addresses)
+def _databases(environment: Environment) -> Iterator[tuple[str, str, str]]:
+    """Yield node, name and address of each host of databases."""
+    for number, (host, node) in enumerate(database_nodes(environment).items()):
+        yield node, host, str(DATABASES + number)
 
 
 def _controller(environment: Environment) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from control.errors import TrunklineError
 from inventories.model import Database, Environment
 from inventories.model.certbot import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 
@@ -63,6 +64,45 @@ def directories(environment: Environment) -> tuple[Directory, ...]:
     return tuple(dict.fromkeys(Directory(u.hostname or "", u.port or 443, u.path or "/") for u in found))
 
 
-def node_of(database: Database) -> str:
-    """Return the name of a database's node in the twin."""
-    return f"database-{database.name}"
+@dataclass(frozen=True)
+class Server:
+    """A database server: one port of one host outside; several declared databases may be on it."""
+
+    host: str
+    port: int
+    node: str
+    """Its node in the twin: servers of one host share it."""
+    databases: tuple[Database, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called: after the first of its databases."""
+        return self.databases[0].name
+
+    @property
+    def kind(self) -> str:
+        """What it runs."""
+        return self.databases[0].kind
+
+
+def database_nodes(environment: Environment) -> dict[str, str]:
+    """Return the twin's node of each host that has databases: host -> node."""
+    nodes: dict[str, str] = {}
+    for database in environment.databases:
+        nodes.setdefault(database.host, f"database-{database.name}")
+    return nodes
+
+
+def servers(environment: Environment) -> tuple[Server, ...]:
+    """Return the database servers; TrunklineError where one port would have to speak two languages."""
+    nodes = database_nodes(environment)
+    found: dict[tuple[str, int], tuple[Database, ...]] = {}
+    for database in environment.databases:
+        others = found.get((database.host, database.port), ())
+        if others and others[0].kind != database.kind:
+            raise TrunklineError(
+                f"The databases {others[0].name} and {database.name} have the same port of {database.host}.",
+                "Give one of them another port.",
+            )
+        found[database.host, database.port] = (*others, database)
+    return tuple(Server(host, port, nodes[host], its) for (host, port), its in found.items())

@@ -26,7 +26,7 @@ from twin.disk import make_loop_nodes
 from twin.enter import enter_argv, refuse_inside
 from twin.identity import controller_key, forget_host_keys, pin_host_keys
 from twin.image import image
-from twin.images import baked_of, publish
+from twin.images import baked_of
 from twin.keeper import Keeper
 from twin.layout import layout_of
 from twin.outside import uses
@@ -242,7 +242,7 @@ class Twin:
         if outside:
             note(self.name, outside.result())
             self.world.start_servers(outside.result())
-            publish(containers.result(), self.registry, progress)
+            self.world.fill_registry(containers.result(), progress)
         for keeper in self.keepers.values():
             keeper.settle(120)
         remember_accounts(self.world.acme.known(), self.keepers.values(), progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +16,12 @@ from twin.authority import Authority
 from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
 from twin.databases import Databases
+from twin.image import Progress
+from twin.images import publish
+from twin.images.recipes import Recipe
 from twin.layout import CONTROLLER, NTP, PACKAGES, PACKAGES_PORT, STRANGER, WORLD, Layout
 from twin.names import Names
-from twin.outside import node_of
+from twin.outside import database_nodes
 from twin.provider import resolv_conf
 from twin.registry import registry_cell, registry_of
 from twin.result import Forward
@@ -73,7 +76,7 @@ class World:
         (self.directory / "resolv.conf").write_text(resolv_conf(self.layout.domain))
         if not self.whole():
             network.make_world(self.layout)
-            for node in (CONTROLLER, STRANGER, *map(node_of, self.environment.databases)):
+            for node in (CONTROLLER, STRANGER, *database_nodes(self.environment).values()):
                 network.attach(self.layout, node)
             (self.directory / "world.made").write_text(self._made())
         inside = ["nsenter", f"--net={network.path_of(self.layout.twin, WORLD)}", "--"]
@@ -102,6 +105,13 @@ class World:
         self.databases.start()
         if self.registry.names:
             registry.settle()
+
+    def fill_registry(self, images: Mapping[Recipe, Path], progress: Progress) -> None:
+        """Put images into the registry; what it was given since it was started is not looked at again."""
+        held, wanted = self.directory / "images.held", "\n".join(sorted(map(str, images.values())))
+        if not held.exists() or held.read_text() != wanted:
+            publish(images, self.registry, progress)
+            held.write_text(wanted)
 
     def forwards(self) -> list[Forward]:
         """Return the loopback ports that lead in now."""

@@ -12,6 +12,7 @@ from inventories.model import Environment, load
 from twin import archive, ntp
 from twin.archive import Archive, Suite
 from twin.layout import ACME, DNS, NTP, REGISTRY, Layout, layout_of
+from twin.outside import servers
 
 
 @pytest.fixture
@@ -121,6 +122,24 @@ def test_another_acme_directory_and_another_registry_are_answered_too() -> None:
     names = layout_of(whole.model_copy(update={"hosts": (changed,)}), "a").names
     assert names["ca.office.example"] == (ACME,)
     assert names["registry.office.example"] == (REGISTRY,)
+
+
+def test_databases_of_one_host_share_a_node_and_of_one_port_a_server() -> None:
+    whole = load("lab")
+    db, cache = whole.databases
+    more = db.model_copy(update={"name": "more", "database": "more"})
+    pool = db.model_copy(update={"name": "pool", "port": 25070})
+    grown = whole.model_copy(update={"databases": (db, cache, more, pool)})
+    assert layout_of(grown, "a").names["db.lab.example"] == ("192.0.2.200",)
+    found = [(each.node, each.port, [its.name for its in each.databases]) for each in servers(grown)]
+    assert found == [
+        ("database-db", 25060, ["db", "more"]),
+        ("database-cache", 25061, ["cache"]),
+        ("database-db", 25070, ["pool"]),
+    ]
+    wrong = cache.model_copy(update={"host": db.host, "port": db.port})
+    with pytest.raises(TrunklineError, match="db and cache have the same port of db.lab.example"):
+        servers(whole.model_copy(update={"databases": (db, wrong)}))
 
 
 def test_a_time_reply_carries_the_clients_own_timestamp_back() -> None:
