@@ -51,12 +51,11 @@ class Databases:
                 if not (cell.conf / "hba.conf").exists():
                     cell.put("hba.conf", _hba(only=True))
                 _initialise(cell)
-            if cell.start():
-                started.append((server, cell))
-        for server, cell in started:
+            started.append((server, cell, cell.start()))
+        for server, cell, new in started:
             cell.settle()
             if server.kind == "postgresql":
-                _provide(server, cell, given(self.environment, self.twin))
+                _provide(server, cell, _accounts(server, given(self.environment, self.twin)), anew=new)
 
     def tls(self, name: str, *, only: bool) -> None:
         """Let a PostgreSQL refuse what comes without TLS, as it should, or take it as well."""
@@ -159,8 +158,20 @@ def _initialise(cell: Cell) -> None:
     (cell.data / _DONE).touch()
 
 
-def _provide(server: Server, cell: Cell, secrets: dict[str, str]) -> None:
-    """Make the accounts and databases where they are missing, and set the passwords."""
+def _accounts(server: Server, secrets: dict[str, str]) -> str:
+    """Return the SQL that makes the accounts and databases where they are missing, and sets the passwords."""
+    text = ""
+    for its in server.databases:
+        names = {"user": its.user, "password": secrets[its.password.name], "database": its.database}
+        text += _SQL.format(**{name: "'" + value.replace("'", "''") + "'" for name, value in names.items()})
+    return text
+
+
+def _provide(server: Server, cell: Cell, sql: str, *, anew: bool) -> None:
+    """Let a server have its accounts and databases, where it was started or the declaration changed."""
+    done = cell.conf / "accounts.sql"
+    if not anew and done.exists() and done.read_text() == sql:
+        return
     socket = ("--host=/run", f"--port={server.port}", "--username=postgres")
     end = time.monotonic() + 30
     while True:
@@ -171,10 +182,8 @@ def _provide(server: Server, cell: Cell, secrets: dict[str, str]) -> None:
             if time.monotonic() > end or not cell.daemon.alive():
                 raise
             time.sleep(0.05)
-    for its in server.databases:
-        names = {"user": its.user, "password": secrets[its.password.name], "database": its.database}
-        sql = _SQL.format(**{name: "'" + value.replace("'", "''") + "'" for name, value in names.items()})
-        cell.inside("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *socket, feed=sql)
+    cell.inside("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *socket, feed=sql)
+    cell.put(done.name, sql)
 
 
 def _redis(server: Server, secrets: dict[str, str]) -> str:

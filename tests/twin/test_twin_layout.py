@@ -138,7 +138,7 @@ def test_databases_of_one_host_share_a_node_and_of_one_port_a_server() -> None:
         ("database-db", 25070, ["pool"]),
     ]
     wrong = cache.model_copy(update={"host": db.host, "port": db.port})
-    with pytest.raises(TrunklineError, match="db and cache have the same port of db.lab.example"):
+    with pytest.raises(TrunklineError, match=r"db and cache have the same port of db\.lab\.example"):
         servers(whole.model_copy(update={"databases": (db, wrong)}))
 
 
