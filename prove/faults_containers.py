@@ -44,7 +44,8 @@ DOCKER = (
         "docker.containers_outlive_a_restart_of_the_engine",
         "an engine that would take all containers with it is found before it is restarted",
         f"""sed -i 's/"live-restore": true/"live-restore": false/' {DAEMON};"""
-        " systemctl reload docker; sleep 1",
+        " systemctl reload docker; for n in $(seq 40); do"
+        " docker info -f '{{.LiveRestoreEnabled}}' | grep -q false && exit 0; sleep 0.5; done; exit 1",
     ),
     Fault(
         "userland-proxy-on",

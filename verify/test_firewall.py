@@ -80,7 +80,7 @@ def _wrong(table: Table, packet: Packet, wanted: bool, chain: str = "INPUT") -> 
             yield f"{packet} {state} by «{fate.by}»"
 
 
-@check(fault="rule-by-hand", remedy=UFW)
+@check(fault=("rule-before-ufw", "drop-before-ufw"), remedy=UFW)
 def test_kernel_admits_exactly_the_declared(
     declared: Host, live: Snapshot, environment: Environment, evidence: dict[str, Any]
 ) -> None:
