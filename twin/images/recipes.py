@@ -58,7 +58,11 @@ if [ "${1:-}" = redis-server ]; then
     shift
     file=
     case "${1:-}" in *.conf) file=$1; shift ;; esac
-    set -- redis-server ${file:+"$file"} --protected-mode no "$@"
+    case "${1:-}" in
+        -v|--version|-h|--help) ;;
+        *) set -- --protected-mode no "$@" ;;
+    esac
+    set -- redis-server ${file:+"$file"} "$@"
     if [ "$(id -u)" = 0 ]; then
         find . \\! -user redis -exec chown redis '{}' +
         exec setpriv --reuid=redis --regid=redis --clear-groups -- "$@"
