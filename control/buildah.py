@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -42,7 +43,8 @@ class Buildah:
         self._temporary = directory / "tmp"
         self._temporary.mkdir(exist_ok=True)
         self._prefix = list(prefix)
-        self._environment = {**os.environ, **(environment or {}), "TMPDIR": str(self._temporary)}
+        own = {"TMPDIR": str(self._temporary), "CONTAINERS_CONF": str(_configured(directory))}
+        self._environment = {**os.environ, **(environment or {}), **own}
         self._policy = directory / "policy.json"
         self._policy.write_text(json.dumps(_POLICY))
         self.driver = _driver(directory)
@@ -69,7 +71,7 @@ class Buildah:
         self.clean()
         result = self._temporary / "id"
         argv = [
-            *("build", "--isolation=chroot", "--network=host", "--format=docker", "--pull=never"),
+            *("build", "--isolation=chroot", "--network=host", "--format=docker", "--pull=never", *_limits()),
             # Each layer is a whole copy without overlay: one for all that the Dockerfile adds, then.
             f"--layers={str(self.driver == 'overlay').lower()}",
             *(f"--build-arg={name}={value}" for name, value in args.items()),
@@ -137,6 +139,26 @@ class Buildah:
         if process.returncode:
             said = "\n".join(f"  {line}" for line in last)
             raise TrunklineError(f"The image of {context} could not be built; {step} failed:\n{said}")
+
+
+def _configured(directory: Path) -> Path:
+    """Write a containers.conf(5) of our own and return it; the machine's is not asked.
+
+    buildah 1.39 does nothing unless it sees netavark, which a build in the host's network never starts.
+    """
+    helper = directory / "helpers" / "netavark"
+    helper.parent.mkdir(exist_ok=True)
+    helper.write_text("#!/bin/sh\nexit 1\n")
+    helper.chmod(0o755)
+    configuration = directory / "containers.conf"
+    configuration.write_text(f"[engine]\nhelper_binaries_dir = [{json.dumps(str(helper.parent))}]\n")
+    return configuration
+
+
+def _limits() -> list[str]:
+    """Return our own limits (getrlimit(2)): buildah would raise them, and in a container it may not."""
+    known = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    return ["--ulimit={}={}:{}".format(name, *resource.getrlimit(limit)) for name, limit in known.items()]
 
 
 def _driver(directory: Path) -> str:

@@ -63,7 +63,7 @@ CLAIMS = {
         "ls -A /mnt": "",
     },
     "redis:7-alpine": {
-        "cd /data && said=$(docker-entrypoint.sh --version) && echo $said | cut -d' ' -f3 | cut -c1-4": "v=7.",
+        "cd /data && said=$(docker-entrypoint.sh --version) && echo $said | cut -c1-15": "Redis server v=",
         "docker-entrypoint.sh redis-cli --version | cut -d' ' -f2 | cut -c1-2": "7.",
         "stat -c %U /data": "redis",
         "cd /data && touch x && said=$(docker-entrypoint.sh redis-server --version) && stat -c %U x": "redis",
