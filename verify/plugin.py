@@ -130,7 +130,8 @@ def _check(item: pytest.Item) -> Check | None:
 
 def _is_about_a_host(item: pytest.Item) -> bool:
     """Tell apart what pytest makes of a check that no chosen host has anything to do with."""
-    return isinstance(item.callspec.params.get("declared"), Host)  # type: ignore[attr-defined]
+    made = getattr(item, "callspec", None)
+    return made is not None and isinstance(made.params.get("declared"), Host)
 
 
 def _host(item: pytest.Item) -> Host:
