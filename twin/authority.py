@@ -65,7 +65,7 @@ class Authority:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
             certificate = _leaf(subject, mine.public_key(), names, ca).sign(self._private(), hashes.SHA256())
             _write(key, _key_pem(mine), 0o600)
-            _write(chain, _pem(certificate) + self.pem.encode(), 0o644)
+            _write(chain, _pem(certificate) + _pem(ca), 0o644)
         return chain, key
 
     def sign_again(self, certificate: x509.Certificate) -> bytes:
