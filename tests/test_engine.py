@@ -9,6 +9,7 @@ from control.engine import ApplyFailed, Heartbeat, HostEvent, ResultEvent, Step,
 from control.errors import TrunklineError
 from deploys._engine import secrets
 from inventories.lab import environment
+from inventories.model import Build
 
 __all__ = ["bench", "servers"]
 
@@ -21,6 +22,17 @@ def test_a_plan_lists_every_step_with_its_kind_and_diff_and_changes_nothing(benc
             Step("edge1", "files: restart", "if:files: first or files: second", ""),
         )
         assert look(engine, "ls") == "reads\n"
+
+
+def test_a_plan_knows_what_the_controller_has_built_and_refuses_what_it_has_not(bench: Bench) -> None:
+    image = {"id": "sha256:feed", "tag": "trunkline/shop:feed", "archive": "/nowhere"}
+    key = Build(context="twin/images/shop").model_dump_json()
+    with bench.engine("with_image", locked=False) as engine:
+        (step,) = engine.plan(images={key: image})
+        assert step.diff.endswith("+sha256:feed")
+        with pytest.raises(TrunklineError, match="twin/images/shop was not built") as caught:
+            engine.plan()
+        assert "invoke deploy" in caught.value.remedy
 
 
 def test_applying_does_what_was_planned_and_the_next_plan_is_empty(bench: Bench) -> None:
