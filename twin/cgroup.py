@@ -92,7 +92,11 @@ class Cgroup:
             self._freeze(True)
             yield
         finally:
-            self._freeze(False)
+            self.thaw()
+
+    def thaw(self) -> None:
+        """Let the processes go on, also where a command was killed that held them still."""
+        self._freeze(False)
 
     def _freeze(self, still: bool) -> None:
         wanted = f"frozen {int(still)}"

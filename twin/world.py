@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,13 +98,17 @@ class World:
 
     def start_servers(self, image: Path) -> None:
         """Start what the environment asks outside, from the world image; what runs already stays."""
+        with ThreadPoolExecutor() as pool:
+            databases = pool.submit(self.databases.start)
+            self._start_registry(image)
+            self.acme.start(image)
+        databases.result()
+
+    def _start_registry(self, image: Path) -> None:
         if self.registry.names:
             data = places.twin_of(self.layout.twin) / "registry"
             registry = registry_cell(self.registry, image, self.directory / "registry", data)
             registry.start()
-        self.acme.start(image)
-        self.databases.start()
-        if self.registry.names:
             registry.settle()
 
     def fill_registry(self, images: Mapping[Recipe, Path], progress: Progress) -> None:
