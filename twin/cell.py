@@ -75,6 +75,8 @@ class Cell:
         """Start it where it does not run like this already; say whether it was started. `settle` waits."""
         before = self.daemon.pid
         self.prepare()
+        if not self.daemon.alive():
+            self.cgroup.kill()  # children may outlive who started them
         self.cgroup.thaw()
         self.daemon.start(self._whole(self.argv), self.cgroup)
         return self.daemon.pid != before

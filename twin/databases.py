@@ -51,6 +51,9 @@ class Databases:
                 if not (cell.conf / "hba.conf").exists():
                     cell.put("hba.conf", _hba(only=True))
                 _initialise(cell)
+                if not cell.daemon.alive():
+                    # It names a process that was killed, and whose number another server may have by now.
+                    (self.data / server.name / "postmaster.pid").unlink(missing_ok=True)
             started.append((server, cell, cell.start()))
         for server, cell, new in started:
             cell.settle()
