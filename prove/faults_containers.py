@@ -138,6 +138,7 @@ COMPOSED = (
         "compose.nginx_is_sent_to_the_colour_that_runs",
         "an upstream that the next reload of nginx would follow into the void is found before that",
         "sed -i 's/127.0.0.1:800./127.0.0.1:8009/' /etc/nginx/upstreams/shop-api.conf",
+        also=("nginx.workers_run_the_present_configuration",),
     ),
     Fault(
         "container-unhealthy",
