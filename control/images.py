@@ -61,7 +61,6 @@ def image_of(build: Build, environment: Environment, instance: str, progress: Pr
     with alone(directory):
         if kept := _kept(directory, inputs):
             return kept
-        _forget_old(directory)
         return _made(build, environment, instance, directory, inputs, progress)
 
 
@@ -144,6 +143,7 @@ def _made(
 ) -> BuiltImage:
     context, dockerfile = _places(build)
     buildah = _buildah(environment, instance, directory)
+    _forget_old(directory, buildah)
     found = []
     for reference in bases(dockerfile.read_text(encoding="utf-8"), build.args):
         progress(f"pulling {reference}")
@@ -175,11 +175,18 @@ def _buildah(environment: Environment, instance: str, directory: Path) -> Builda
     return Buildah(directory / "storage", [*enter_argv(instance, CONTROLLER), *MORTAL], trust)
 
 
-def _forget_old(directory: Path) -> None:
-    """Delete the archives that nobody wanted for long, and what led to them."""
-    for place in (*(directory / "images").glob("*"), *(directory / "layers").glob("*")):
-        if place.stat().st_mtime < time.time() - DAYS * 24 * 3600:
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+def _forget_old(directory: Path, buildah: Buildah) -> None:
+    """Delete the images that nobody wanted for long, and what led to them."""
+    for place in filter(_old, (directory / "images").glob("*")):
+        with suppress(OSError, ValueError):
+            buildah.forget(json.loads((place / "image.json").read_text())["id"])
+        shutil.rmtree(place)
+    for layer in filter(_old, (directory / "layers").glob("*")):
+        layer.unlink()
     for pointer in (directory / "inputs").glob("*"):
         if not (directory / "images" / pointer.read_text()).is_dir():
             pointer.unlink()
+
+
+def _old(path: Path) -> bool:
+    return path.stat().st_mtime < time.time() - DAYS * 24 * 3600

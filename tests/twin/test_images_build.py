@@ -145,6 +145,17 @@ def unpacked(image: BuiltImage, target: Path) -> Path:
     return target
 
 
+def test_an_image_that_nobody_wanted_for_long_is_forgotten_with_the_next_build(
+    place: Path, twin: Twin, lab: Environment
+) -> None:
+    old = image_of(Build(context="app", args={"WORD": "old"}), lab, twin.name, print)
+    os.utime(old.archive.parent, (1, 1))
+    image_of(Build(context="app", args={"WORD": "new"}), lab, twin.name, print)
+    assert not old.archive.exists()
+    storage = (place / "cache/builds/twin/storage").rglob("*-images/*")
+    assert old.id.removeprefix("sha256:") not in {each.name for each in storage}
+
+
 def test_the_machine_s_own_storage_of_images_is_left_alone(built: BuiltImage, place: Path) -> None:
     own = Path("/var/lib/containers/storage")
     newest = max((each.stat().st_mtime for each in own.rglob("*")), default=0) if own.exists() else 0
