@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,21 @@ def test_the_cache_answers_over_verified_tls_only(database: Twin) -> None:
     assert asked(database, f"{call} {tls} -a {password} ping") == "PONG\n"
     assert "NOAUTH" in asked(database, f"{call} {tls} ping")
     assert database.run("web1", f"{call} -a {password} ping", timeout=20).stdout != "PONG\n"
+
+
+def test_a_server_outside_that_was_killed_comes_back_with_up(database: Twin) -> None:
+    asked(database, ISSUE)
+    records = [*database.directory.glob("*/*.daemon")]
+    assert sorted(path.stem for path in records) == ["database-cache", "database-db", "pebble", "registry"]
+    for path in records:
+        os.kill(json.loads(path.read_text())[0], signal.SIGKILL)
+    database.up()
+    assert asked(database, f"psql {connection(database)} -tAc 'select 1'") == "1\n"
+    assert (
+        asked(database, "curl -sS https://registry-1.docker.io/v2/library/redis/tags/list | grep -c 7-alpine")
+        == "1\n"
+    )
+    asked(database, RENEW)
 
 
 def test_a_host_pulls_what_was_pushed_under_docker_hubs_name(web: Twin, tmp_path: Path) -> None:
