@@ -92,8 +92,8 @@ def root_login(observed: Observed, host: Host) -> str:
 
 
 LOOKS: dict[str, Callable[[Observed, Host], Any]] = {
-    "live": live,
     "asked_now": asked_now,
+    "live": live,
     "offers": offers,
     "password_login": password_login,
     "stranger_ports": stranger_ports,

@@ -149,9 +149,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         observed = run.look()
     except TrunklineError as error:
         _end(error)
-    for item in session.items:
-        names = [name for name in getattr(item, "fixturenames", ()) if name in LOOKS]
-        observed.begin([_host(item)], {name: LOOKS[name] for name in names})
+    for name, look in LOOKS.items():  # what takes longest is begun first
+        asking = (item for item in session.items if name in getattr(item, "fixturenames", ()))
+        observed.begin({_host(item).name: _host(item) for item in asking}.values(), {name: look})
     try:
         return (yield)
     finally:
