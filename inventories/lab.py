@@ -65,6 +65,8 @@ FILES = {
     "/run/secrets/db_ca.pem": Secret(name="db_ca"),
     "/run/secrets/cache_ca.pem": Secret(name="cache_ca"),
 }
+# Asked by its name, a worker's one answer is waited for; else ping waits for more until its time is up.
+WORKER = "worker@shop"
 shop = Build(context="twin/images/shop")
 
 stack = Stack(
@@ -101,11 +103,13 @@ stack = Stack(
             name="worker",
             role="worker",
             image=shop,
-            command=("celery", "-A", "shop.tasks", "worker", "--loglevel=info", "--concurrency=1"),
+            command=("celery", "-A", "shop.tasks", "worker", "-n", WORKER, "--loglevel=info", "--concurrency=1"),
             environment=API,
             files=FILES,
             health=Health(
-                command=("celery", "-A", "shop.tasks", "inspect", "ping", "-t", "5"), interval=30, timeout=20
+                command=("celery", "-A", "shop.tasks", "inspect", "ping", "-t", "5", "-d", WORKER),
+                interval=30,
+                timeout=20,
             ),
             stop_seconds=60,
             needs=("redis",),
