@@ -164,7 +164,8 @@ def test_a_new_agent_replaces_old_ones(line: Line) -> None:
 
 def test_a_failed_container_is_told_with_its_last_lines() -> None:
     lines = [f"line {number}" for number in range(20)]
-    report = {"error": "load", "output": "\n".join([*lines, "stack shop: api failed"])}
+    own = json.dumps({"container": "shop-api-a-1", "logs": lines})
+    report = {"error": "load", "output": "\n".join([own, *lines, "stack shop: api failed"])}
     sentence = "shop did not load its new files, everything is as it was: line 19; stack shop: api failed"
     said = tail(Outcome(1, json.dumps(report).encode(), sentence.encode())).splitlines()
     assert said == [*lines, "stack shop: api failed", sentence]

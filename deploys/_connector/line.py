@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from control.errors import TrunklineError
 from deploys._connector.connection import Connection, Outcome
@@ -113,19 +114,27 @@ def tail(outcome: Outcome, lines: int = TAIL_LINES) -> str:
     The agent's sentence has but the gist of what a program said that failed; the rest comes before it.
     """
     said = outcome.errors.strip() or outcome.text.strip()
-    whole = _reported(outcome.text).splitlines() if outcome.errors.strip() else []
+    whole = _reported(outcome.text) if outcome.errors.strip() else []
     before = whole[-REPORTED_LINES:] if len(whole) > GIST_LINES else []
     return "\n".join([*before, *said.splitlines()[-lines:]])
 
 
-def _reported(text: str) -> str:
-    """Return the output of a failed program in the agent's report; nothing where there is no report."""
+def _reported(text: str) -> list[str]:
+    """Return what a failed program said, in the agent's report; nothing where there is no report.
+
+    The program may be the agent itself: its own report within is for programs, and left out.
+    """
+    output = _object(text).get("output")
+    lines = output.strip("\n").splitlines() if isinstance(output, str) else []
+    return [line for line in lines if not _object(line)]
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
-        report = json.loads(text)
+        found = json.loads(text)
     except ValueError:
-        return ""
-    output = report.get("output") if isinstance(report, dict) else None
-    return output.strip() if isinstance(output, str) else ""
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _upload_script(path: str, size: int) -> str:
