@@ -103,16 +103,7 @@ stack = Stack(
             name="worker",
             role="worker",
             image=shop,
-            command=(
-                "celery",
-                "-A",
-                "shop.tasks",
-                "worker",
-                "-n",
-                WORKER,
-                "--loglevel=info",
-                "--concurrency=1",
-            ),
+            command=("celery", "-A", "shop.tasks", "worker", "-n", WORKER, "-l", "info", "-c", "1"),
             environment=API,
             files=FILES,
             health=Health(
