@@ -77,7 +77,17 @@ def test_what_stands_in_for_something_of_production_is_told(capsys: pytest.Captu
 
 
 def test_nothing_is_said_to_stand_in_for_what_a_laboratory_declares_itself() -> None:
-    assert substitutions(load("lab")) == SUBSTITUTIONS
+    lab = load("lab")
+    alone = lab.model_copy(update={"hosts": lab.hosts[:2], "databases": ()})
+    assert substitutions(alone) == SUBSTITUTIONS
+    assert {each.what for each in substitutions(lab)} - {each.what for each in SUBSTITUTIONS} == {
+        "trusted authorities",
+        "image registries",
+        "ACME authority",
+        "ACME accounts",
+        "managed postgresql db",
+        "managed redis cache",
+    }
 
 
 def test_every_file_that_no_provider_delivers_is_told() -> None:

@@ -24,7 +24,7 @@ from control.errors import TrunklineError
 from inventories.model import Host
 from twin.command import command
 from twin.image import put
-from twin.provider import host_files
+from twin.provider import MASKED, host_files
 from twin.trust import trust
 
 FIFREEZE = 0xC0045877
@@ -98,6 +98,10 @@ class Disk:
             directory.mkdir(parents=True)
         for name, text in host_files(self.host, domain, secrets.token_hex(16), controller_key).items():
             put(upper, name, text, 0o600 if name.startswith("/root") else 0o644)
+        for unit in MASKED:
+            link = upper / "etc/systemd/system" / unit
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to("/dev/null")
         trust(upper, image, authority)
         (upper / "root").chmod(0o700)
         (upper / "root/.ssh").chmod(0o700)

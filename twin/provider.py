@@ -142,7 +142,6 @@ def host_files(host: str, domain: str, machine_id: str, authorized_keys: str) ->
         "/etc/machine-id": f"{machine_id}\n",
         "/etc/resolv.conf": resolv_conf(domain),
         "/root/.ssh/authorized_keys": authorized_keys,
-        **dict.fromkeys((f"/etc/systemd/system/{unit}" for unit in MASKED), ""),
     }
 
 
