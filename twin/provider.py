@@ -52,6 +52,12 @@ class Substitution(NamedTuple):
         return f"{self.what}: {self.by} ({self.where})"
 
 
+MASKED = (
+    "console-getty.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+)
+"""Nobody is at the console of a twin's host; each of these takes one of the machine's inotify instances."""
 SUBSTITUTIONS = (
     Substitution("DNS", f"the twin's own server at {DNS}", "/etc/resolv.conf"),
     Substitution("time servers", f"the twin's own servers at {', '.join(NTP)}, by DNS", "DNS"),
@@ -60,7 +66,9 @@ SUBSTITUTIONS = (
         "setting the clock", "chronyd -x, which only measures", "/etc/systemd/system/chrony.service.d"
     ),
     Substitution("dpkg's fsync", "force-unsafe-io", "/etc/dpkg/dpkg.cfg.d/00twin"),
-    Substitution("console", "nobody there: no login, no question for a password", "masked units"),
+    Substitution(
+        "console", "nobody there: no login, no question for a password", f"masked: {', '.join(MASKED)}"
+    ),
     Substitution("kernel", "the machine's; only net.* settings are the host's own", "systemd-nspawn"),
 )
 REHEARSED = (
@@ -116,13 +124,6 @@ def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:
         "/etc/systemd/system/chrony.service.d/00twin.conf": CHRONY,
     }
 
-
-MASKED = (
-    "console-getty.service",
-    "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path",
-)
-"""Nobody is at the console of a twin's host; each of these takes one of the machine's inotify instances."""
 
 CHRONY = """\
 # The twin's hosts share the machine's clock and must not set it: chronyd measures, -x.
