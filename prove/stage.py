@@ -27,8 +27,8 @@ HARDENING = ("inventories", "deploys", "templates", "twin")
 """What a healthy twin is made from: when it changes, the snapshot is made anew."""
 
 SETTLED = (
-    "for n in $(seq 120); do [ $(docker ps -q -f health=healthy | wc -l) = {count} ] && exit 0; sleep 1; done;"
-    " docker ps -a; exit 1"
+    "for n in $(seq 120); do [ $(docker ps -q -f health=healthy | wc -l) = {count} ] && exit 0; sleep 1;"
+    " done; docker ps -a; exit 1"
 )
 """A host that has just booted is up before its containers are."""
 
