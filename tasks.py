@@ -11,6 +11,7 @@ from invoke.context import Context
 from control.arguments import number
 from control.command import command
 from control.console import Console
+from control.probing import probes
 from control.target import target
 
 
@@ -281,6 +282,7 @@ def secrets_identity(c: Context, debug: bool = False) -> None:
 
 namespace = Collection(show, render, lint, openings, plan, deploy, verify, trust, status, rehearse, prove)
 namespace.add_task(commands, default=True)
+namespace.add_collection(probes)
 namespace.add_collection(
     Collection("twin", twin_up, twin_down, twin_status, twin_shell, twin_snapshot, twin_restore, twin_reboot)
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence, Set
+from typing import Any
 
 from control import history, places
+from control.builds import Images, built
 from control.console import Console
 from control.engine import ApplyFailed, Engine, Place
 from control.engine import Interrupted as EngineInterrupted
@@ -55,11 +58,12 @@ def _applied(
         for name, note in ((name, note) for name, survey in surveys.items() for note in survey.notes):
             console.warn(f"{name}: {note}.")
         fresh = {name for name, survey in surveys.items() if survey.fresh}
+        images = built(target, board)
         for name in target.names:
             board.working(name, "lock")
         engine.lock(purpose="deploy", holder=history.holder(), lease=LEASE, wait=wait)
         settle_guards(engine, target, console)
-        changed = _converge(engine, target, console, board, fresh, finished)
+        changed = _converge(engine, target, console, board, fresh, finished, images)
     if not changed:
         console.say("Nothing to change.")
 
@@ -114,12 +118,18 @@ def batches(target: Target, fresh: Set[str]) -> list[list[str]]:
 
 
 def _converge(
-    engine: Engine, target: Target, console: Console, board: Board, fresh: Set[str], finished: list[str]
+    engine: Engine,
+    target: Target,
+    console: Console,
+    board: Board,
+    fresh: Set[str],
+    finished: list[str],
+    images: Images,
 ) -> bool:
     """Plan, then apply what differs; return whether there was anything."""
     for name in target.names:
         board.working(name, "plan")
-    steps = engine.plan(target.names)
+    steps = engine.plan(target.names, images)
     for name in target.names:
         board.done(name, "plan")
     if console.as_json:
@@ -164,12 +174,26 @@ def _keep(
     engine: Engine, target: Target, verdicts: dict[str, int], failures: Sequence[str], console: Console
 ) -> None:
     """Write the record on the controller and on each host; a host that does not keep it is told."""
-    entry = history.record(target, "deploy", verdicts, failures)
+    entry = history.record(target, "deploy", verdicts, failures, running(engine, target))
     history.keep(target.instance, entry)
     for name in target.names:
         answer = engine.agent(name, ["release", "record"], input=history.as_json(entry))
         if answer.returncode:
             console.warn(f"{name}: does not keep the record of this deploy: {answer.stderr.strip()}")
+
+
+def running(engine: Engine, target: Target) -> dict[str, dict[str, Any]]:
+    """Return which image each service of a stack runs, and the revision its database was last brought to."""
+    found: dict[str, dict[str, Any]] = {}
+    for host in target.hosts:
+        for stack in host.compose.stacks if host.compose else ():
+            answer = engine.agent(host.name, ["stack", "look", stack.name])
+            if answer.returncode == 0:
+                seen = json.loads(answer.stdout)
+                images = {each["name"]: each["image"] for each in seen["services"]}
+                revision = (seen["migration"] or {}).get("revision")
+                found[f"{host.name}/{stack.name}"] = {"images": images, "revision": revision}
+    return found
 
 
 def ending(verification: Verification, known: Set[str], console: Console) -> int:

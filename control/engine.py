@@ -167,10 +167,16 @@ class Engine:
         result = self._demand("lock", purpose=purpose, holder=holder, lease=lease, wait=wait)
         return dict(result.fields["tokens"])
 
-    def plan(self, hosts: Iterable[str] | None = None) -> tuple[Step, ...]:
-        """Plan hosts (None: all connected); returns every step, also those that change nothing."""
+    def plan(
+        self, hosts: Iterable[str] | None = None, images: Mapping[str, Mapping[str, str]] | None = None
+    ) -> tuple[Step, ...]:
+        """Plan hosts (None: all connected); returns every step, also those that change nothing.
+
+        `images` are those that the controller has built (control/builds.py).
+        """
         steps: list[Step] = []
-        for event in self._stream("plan", hosts=None if hosts is None else list(hosts)):
+        chosen = None if hosts is None else list(hosts)
+        for event in self._stream("plan", hosts=chosen, images=dict(images or {})):
             if isinstance(event, StepEvent):
                 steps.append(Step(event.host, event.step, event.change, event.diff))
             elif isinstance(event, ResultEvent) and not event.ok:

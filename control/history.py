@@ -9,9 +9,10 @@ import os
 import socket
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from control import places
 from control.atomic import write_private
@@ -42,6 +43,8 @@ class Record:
     """The ids of the checks that failed."""
     limited: bool = False
     """`--limit` left hosts out: such a deploy never makes a release verified."""
+    stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What ran at the end, by `<host>/<stack>`: {"images": {service: id}, "revision": of the database}."""
 
     @property
     def verified(self) -> bool:
@@ -74,7 +77,13 @@ def config_hash(environment: Environment) -> str:
     return digest.hexdigest()
 
 
-def record(target: Target, purpose: str, verdicts: dict[str, int], failures: Sequence[str]) -> Record:
+def record(
+    target: Target,
+    purpose: str,
+    verdicts: dict[str, int],
+    failures: Sequence[str],
+    stacks: dict[str, dict[str, Any]] | None = None,
+) -> Record:
     """Return the record of a deploy that ends now."""
     return Record(
         commit=commit(),
@@ -86,6 +95,7 @@ def record(target: Target, purpose: str, verdicts: dict[str, int], failures: Seq
         limited=target.limited,
         verdicts=dict(verdicts),
         failures=tuple(failures),
+        stacks=stacks or {},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from control.builds import built
 from control.console import Console
 from control.preflight import preflight
 from control.session import opened
@@ -21,9 +22,10 @@ def plan(target: Target, console: Console, *, adopt: bool) -> int:
     """Show what a deploy would change and change nothing; 0 when that is nothing, 2 otherwise."""
     with opened(target, console) as session, console.progress("plan") as board:
         preflight(session, target, board, adopt=adopt)
+        images = built(target, board)
         for name in target.names:
             board.working(name, "plan")
-        steps = session.engine.plan(target.names)
+        steps = session.engine.plan(target.names, images)
     tell(steps, target, console, diffs=True)
     return CHANGES if any(step.changes for step in steps) else NOTHING
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ NEEDED_MB = {"/": 500, "/var": 500, "/boot": 20}
 MAX_OFFSET = 300.0
 """Seconds a clock may be off before signatures and certificates are refused; chrony mends less by itself."""
 OLDEST_PYTHON = (3, 10)
-OWN_PROCESSES = {"ssh": {"sshd", "systemd", "init"}}
+IMAGES_MB = 2000
+"""Free space below which the images of stacks might not fit beside those they replace."""
+ENGINE = {"dockerd", "docker-proxy"}
+OWN_PROCESSES = {"ssh": {"sshd", "systemd", "init"}, "compose": ENGINE}
 """Whose listeners on a service's port are its own, by process name."""
 
 
@@ -74,7 +78,7 @@ def preflight(session: Session, target: Target, board: Board, *, adopt: bool) ->
     for host in (each for each in target.hosts if each.name in session.reached):
         board.working(host.name, "preflight")
         try:
-            survey = _waited(session.engine, host, board, deadline)
+            survey = _waited(session.engine, host, board, deadline, proven(host, target.environment))
         except TrunklineError as error:
             obstacles.append(error)
         else:
@@ -85,11 +89,12 @@ def preflight(session: Session, target: Target, board: Board, *, adopt: bool) ->
     return surveys
 
 
-def surveyed(engine: Engine, host: Host) -> Survey:
-    """Look at one host now. Raises TrunklineError where it cannot be looked at."""
+def surveyed(engine: Engine, host: Host, names: Sequence[str] = ()) -> Survey:
+    """Look at one host now, and at names in DNS from there. Raises TrunklineError where that fails."""
+    asked = shlex.quote(json.dumps(names))
     script = (
         f"command -v python3 >/dev/null || exit {NO_PYTHON}\n"
-        f"python3 -I - <<'END_OF_SURVEY'\n{SURVEY.read_text()}\nEND_OF_SURVEY\n"
+        f"python3 -I - {asked} <<'END_OF_SURVEY'\n{SURVEY.read_text()}\nEND_OF_SURVEY\n"
     )
     began = time.time()
     result = engine.command(host.name, script, timeout=120)
@@ -115,12 +120,21 @@ def judged(survey: Survey, host: Host, target: Target, *, adopt: bool) -> Iterat
     yield from _room(survey, host)
     yield from _clock(survey, host)
     yield from _strangers(survey, host, target.environment)
+    yield from _loopback(survey, host)
+    yield from _names(survey, host, target.environment)
     if not adopt and not survey.seen["manifest"]:
         yield from _first_contact(survey, host, target)
 
 
-def _waited(engine: Engine, host: Host, board: Board, deadline: float) -> Survey:
-    survey, told = surveyed(engine, host), ""
+def proven(host: Host, environment: Environment) -> tuple[str, ...]:
+    """Return the names that the authority will look up: behind a load balancer they lead to that."""
+    if host.certbot is None or (host.nginx and host.nginx.load_balancers):
+        return ()
+    return tuple(dict.fromkeys(name for each in host.certificates(environment) for name in each.names))
+
+
+def _waited(engine: Engine, host: Host, board: Board, deadline: float, names: Sequence[str] = ()) -> Survey:
+    survey, told = surveyed(engine, host, names), ""
     while survey.busy:
         if survey.busy != told:
             told = survey.busy
@@ -132,7 +146,7 @@ def _waited(engine: Engine, host: Host, board: Board, deadline: float) -> Survey
                 "Let it finish, or find out there why it hangs (`ps`, `cloud-init status --long`).",
             )
         time.sleep(PAUSE)
-        survey = surveyed(engine, host)
+        survey = surveyed(engine, host, names)
     return survey
 
 
@@ -154,9 +168,10 @@ def _system(survey: Survey, host: Host) -> Iterator[TrunklineError]:
 
 def _room(survey: Survey, host: Host) -> Iterator[TrunklineError]:
     for path, free in survey.seen["free_mb"].items():
-        if free < NEEDED_MB[path]:
+        needed = needed_mb(path, host, survey)
+        if free < needed:
             yield TrunklineError(
-                f"{host.name}: {path} has {free} MB free, {NEEDED_MB[path]} are needed.",
+                f"{host.name}: {path} has {free} MB free, {needed} are needed.",
                 "Make room there: `apt-get clean`, `journalctl --vacuum-size=100M`, or a larger disk.",
             )
     inodes = survey.seen["free_inodes"]
@@ -168,6 +183,12 @@ def _room(survey: Survey, host: Host) -> Iterator[TrunklineError]:
             f"{host.name}: has {seen} MB of memory, the inventory says {declared}.",
             "Correct `memory_mb` in the inventory, or resize the host.",
         )
+
+
+def needed_mb(path: str, host: Host, survey: Survey) -> int:
+    """Return the space that a deploy needs below a path; images go to /var until the engine has its place."""
+    place = next(each for each in ("/var/lib/docker", "/var", "/") if each in survey.seen["free_mb"])
+    return max(NEEDED_MB.get(path, 0), IMAGES_MB if host.compose and path == place else 0)
 
 
 def _clock(survey: Survey, host: Host) -> Iterator[TrunklineError]:
@@ -190,6 +211,33 @@ def _strangers(survey: Survey, host: Host, environment: Environment) -> Iterator
                         f"is held by {', '.join(listener['processes'])}.",
                         "Stop that program there, or give one of the two another port.",
                     )
+
+
+def _loopback(survey: Survey, host: Host) -> Iterator[TrunklineError]:
+    """Yield the ports of colours that somebody else holds: no one from outside needs them, nginx does."""
+    for stack, container in host.compose.containers() if host.compose else ():
+        for port in container.loopback:
+            for listener in survey.seen["listeners"]:
+                own = Opening.port(port, "tcp", container.name)
+                if _foreign(listener, own, ENGINE):
+                    yield TrunklineError(
+                        f"{host.name}: tcp port {port}, which {stack.name}/{container.name} needs on "
+                        f"loopback, is held by {', '.join(listener['processes'])}.",
+                        "Stop that program there, or declare another port in `loopback`.",
+                    )
+
+
+def _names(survey: Survey, host: Host, environment: Environment) -> Iterator[TrunklineError]:
+    """Yield the names of certificates that do not lead to the host: the authority could not prove them."""
+    own = {str(interface.ip) for _, interface in host.interfaces}
+    for name in proven(host, environment):
+        seen = survey.seen["names"].get(name, [])
+        if not seen or not set(seen) <= own:
+            where = f"leads to {', '.join(seen)}" if seen else "leads nowhere"
+            yield TrunklineError(
+                f"{host.name}: {name} {where} in DNS, not to {' and '.join(sorted(own))}.",
+                "Correct its A and AAAA records, or wait until the old ones have expired.",
+            )
 
 
 def _foreign(listener: dict[str, Any], opening: Opening, own: set[str]) -> bool:

@@ -21,7 +21,8 @@ MASK = "***"
 def render(target: Target, console: Console, out: str) -> None:
     """Show every managed file of the chosen hosts, or write them below `out`/<host>/.
 
-    Files that hold a secret are named, never shown or written.
+    Of a file that holds secrets each is stars; what is made of them in another way is named, never shown. No
+    such file is written.
     """
     from deploys._engine import secrets
     from deploys.site import rendered
@@ -39,7 +40,8 @@ def render(target: Target, console: Console, out: str) -> None:
 
 
 def _show(host: str, file: ManagedFile, console: Console) -> None:
-    content = MASK if file.secret else file.content
+    hidden = file.secret and MASK not in file.content
+    content = MASK if hidden else file.content
     if console.as_json:
         console.event(
             "file", host=host, service=file.service, path=file.path, kind=file.kind, owner=file.owner,
@@ -47,7 +49,7 @@ def _show(host: str, file: ManagedFile, console: Console) -> None:
         )  # fmt: skip
         return
     console.title(f"{host} {file.path}  {_about(file)}")
-    if file.kind == "file" and file.secret:
+    if file.kind == "file" and hidden:
         console.say("  (holds a secret: not shown)", "dim")
     elif file.kind == "file":
         console.terminal.print(Syntax(content, "ini", theme="ansi_dark", background_color="default"))

@@ -32,6 +32,7 @@ from control.identities import (
 )
 from control.target import INVENTORIES, Target
 from inventories.model import Secret
+from twin.given import given
 
 MARK = "# recipient: "
 ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
@@ -48,6 +49,8 @@ class Store:
     identity_paths: tuple[Path, ...]
     generates: bool
     """Missing secrets are made on demand: a twin holds nothing that anyone else needs to know."""
+    given: dict[str, str] = field(default_factory=dict, repr=False)
+    """What a provider gives us and nobody chooses, such as a managed database's password, by name."""
     _cache: dict[str, str] | None = field(default=None, repr=False)
 
     def values(self) -> dict[str, str]:
@@ -110,7 +113,7 @@ class Store:
 
         Raises TrunklineError naming every missing secret.
         """
-        values = self.values()
+        values = self.values() | self.given
         missing = [secret.name for secret in wanted if secret.name not in values]
         if missing and self.generates:
             with self._changing() as present:
@@ -121,7 +124,7 @@ class Store:
                 f"{self.path.name} lacks {', '.join(missing)}.",
                 "Set each with `invoke secrets.set NAME` or make it with `invoke secrets.generate NAME`.",
             )
-        return {secret.name: values[secret.name] for secret in wanted}
+        return {secret.name: (values | self.given)[secret.name] for secret in wanted}
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, str]]:
@@ -177,7 +180,8 @@ def store_of(target: Target) -> Store:
     """Return the secrets store of an environment; a twin's lives with its state, outside the clone."""
     if target.environment.in_twin:
         state = places.state_of(target.instance)
-        return Store(state / "secrets", (state / "age.key",), generates=True)
+        its = given(target.environment, target.instance)
+        return Store(state / "secrets", (state / "age.key",), generates=True, given=its)
     return Store(INVENTORIES / f"{target.environment.name}.secrets", candidates(), generates=False)
 
 

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from deploys import fail2ban, firewall, journal, ssh, swap, sysctl, time, updates, users
+from deploys import (
+    certbot,
+    compose,
+    docker,
+    fail2ban,
+    firewall,
+    journal,
+    nginx,
+    ssh,
+    swap,
+    sysctl,
+    time,
+    updates,
+    users,
+)
 from deploys._engine.entry import run_when_started_by_pyinfra
 from deploys._engine.report import changed
 from deploys._ops import apt, guard, live, manifest, orphans
 from deploys._ops import sysctl as kernel
 from deploys._ops.managed import ManagedFile
 from deploys._ops.manifest import Resource, resource
+from deploys.compose import UNKNOWN, Pins
 from inventories.model import Environment, Host
 
-SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap)
+SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap, docker, nginx, certbot)
 GUARDED = (users, ssh, firewall, sysctl)
 """The services that could lock us out."""
 SYSTEM = ("ssh", "journal")
@@ -22,22 +38,26 @@ KEPT = ("file", "symlink")
 """The kinds that are the manifest's business; a directory stays, with whatever others put into it."""
 
 
-def rendered(host: Host, environment: Environment) -> list[ManagedFile]:
-    """Return every file as it will stand on the host; needs no host."""
+def rendered(host: Host, environment: Environment, pins: Pins = UNKNOWN) -> list[ManagedFile]:
+    """Return every file as it will stand on the host; needs no host but for what images are exactly."""
     declared = [file for service in SERVICES for file in service.files(host, environment)]
-    return [*declared, *users.root_files(host, environment), firewall.loader()]
+    stacks = compose.files(host, environment, pins)
+    return [*declared, *users.root_files(host, environment), firewall.loader(), *stacks]
 
 
 def packages_of(host: Host) -> tuple[str, ...]:
-    """Return the packages of all services."""
-    return tuple(dict.fromkeys(name for names in host.release.packages.values() for name in names))
+    """Return the packages of the services that the host declares."""
+    of_services = (names for service, names in host.release.packages.items() if service in host.services)
+    return tuple(dict.fromkeys([*(name for names in of_services for name in names), *docker.packages(host)]))
 
 
 def units_of(host: Host) -> tuple[str, ...]:
     """Return the units that run or are enabled because of us."""
-    declared = [name for names in host.release.units.values() for name in names]
+    of_services = (names for service, names in host.release.units.items() if service in host.services)
     swaps = [swap.unit_of(host.swap)] if host.swap else []
-    return tuple(dict.fromkeys([*declared, ssh.unit_of(host), *swaps]))
+    return tuple(
+        dict.fromkeys([*(name for names in of_services for name in names), ssh.unit_of(host), *swaps])
+    )
 
 
 def own_units_of(host: Host) -> tuple[str, ...]:
@@ -46,20 +66,30 @@ def own_units_of(host: Host) -> tuple[str, ...]:
     return tuple(name for name in units_of(host) if name not in system)
 
 
-def resources(host: Host, environment: Environment) -> list[Resource]:
+def resources(host: Host, environment: Environment, pins: Pins = UNKNOWN) -> list[Resource]:
     """Return everything that will be on the host because of us, for its manifest."""
-    found = [manifest.file_resource(file) for file in rendered(host, environment) if file.kind in KEPT]
+    found = [manifest.file_resource(file) for file in rendered(host, environment, pins) if file.kind in KEPT]
     found += [resource("user", user.name, "users") for user in host.users.accounts]
     found += [resource("package", name, "packages") for name in packages_of(host)]
     found += [resource("unit", name, "units") for name in own_units_of(host)]
     found += [resource("sysctl", key, "sysctl", value=v) for key, v in host.sysctls(environment).items()]
+    found += [resource("stack", stack.name, "compose") for stack in compose.declared(host)]
+    found += nginx.resources(host)
     return found + ([resource("swap", host.swap.path, "swap")] if host.swap else [])
 
 
-def begin(host: Host, environment: Environment, declared: list[Resource]) -> None:
-    """Say once what all services want to know about the host, so that each fact is asked once."""
-    asked = live.Wanted(
-        files=tuple(rendered(host, environment)),
+def begin(host: Host, environment: Environment) -> tuple[Pins, list[Resource]]:
+    """Say once what all services want to know about the host, so that each fact is asked once.
+
+    Returns what images are exactly, and all that will be on the host.
+    """
+    asked = compose.asked(host, live.Wanted())
+    live.begin(asked)
+    pins = compose.pins(host)
+    declared = resources(host, environment, pins)
+    asked = replace(
+        asked,
+        files=tuple(rendered(host, environment, pins)),
         packages=packages_of(host),
         units=units_of(host),
         sysctls=tuple(host.sysctls(environment).items()),
@@ -68,6 +98,7 @@ def begin(host: Host, environment: Environment, declared: list[Resource]) -> Non
     )
     live.begin(asked)
     live.begin(orphans.asked_for(asked, declared))
+    return pins, manifest.remembered(declared)
 
 
 def guarded(host: Host, environment: Environment, keys: Iterable[str]) -> tuple[guard.Guarded, ...]:
@@ -78,11 +109,10 @@ def guarded(host: Host, environment: Environment, keys: Iterable[str]) -> tuple[
 
 def site(host: Host, environment: Environment) -> None:
     """Bring one host to what is declared; what could lock us out stands between guard and confirmation."""
-    declared = resources(host, environment)
-    begin(host, environment, declared)
-    declared = manifest.remembered(declared)
+    pins, declared = begin(host, environment)
     settings = kernel.due(host.sysctls(environment))
     intended = manifest.intend(declared, name="manifest: intend")
+    docker.sources(host, environment)
     apt.packages(packages_of(host), name="packages: install")
     armed = guard.arm(
         guarded(host, environment, settings),
@@ -103,8 +133,24 @@ def site(host: Host, environment: Environment) -> None:
     updates.updates(host, environment)
     fail2ban.fail2ban(host, environment)
     swap.swap(host, environment)
+    web(host, environment, pins)
     orphans.orphans(declared)
     manifest.narrow(name="manifest: narrow", _if=changed(intended))
+
+
+def web(host: Host, environment: Environment, pins: Pins) -> None:
+    """Serve: every name has a certificate and every upstream a file before nginx reads of them.
+
+    The authority is asked last, when nginx answers for every name.
+    """
+    if host.docker:
+        docker.docker(host, environment)
+    certbot.placeholders(host, environment)
+    compose.upstreams(host)
+    nginx.nginx(host, environment)
+    if host.compose:
+        compose.compose(host, environment, pins)
+    certbot.certbot(host, environment)
 
 
 run_when_started_by_pyinfra(site)

@@ -1,15 +1,31 @@
-"""The laboratory: two droplets that exist as a twin on this machine."""
+"""The laboratory: three droplets that exist as a twin on this machine."""
 
 from inventories.model import (
+    AuthUser,
+    BasicAuth,
+    Build,
+    Certbot,
+    Compose,
+    Container,
     ControllerKey,
+    Database,
+    Docker,
     Environment,
     Fail2ban,
+    Files,
     Firewall,
+    Health,
     Host,
     Journal,
+    Migration,
+    Nginx,
     Opening,
+    Proxy,
+    Rate,
     Secret,
+    Site,
     Ssh,
+    Stack,
     Swap,
     Sysctl,
     Time,
@@ -29,6 +45,105 @@ deploy = User(
 )
 alice = User(name="alice", keys=(ALICE,))
 time = Time(servers=("ntp1.lab.example", "ntp2.lab.example"))
+
+API = {
+    "DATABASE_HOST": "db.lab.example",
+    "DATABASE_PORT": "25060",
+    "DATABASE_USER": "shop",
+    "DATABASE_NAME": "shop",
+    "DATABASE_PASSWORD": Secret(name="db_password"),
+    "DATABASE_CA": "/run/secrets/db_ca.pem",
+    "BROKER_URL": "redis://redis:6379/0",
+    "CACHE_HOST": "cache.lab.example",
+    "CACHE_PORT": "25061",
+    "CACHE_PASSWORD": Secret(name="cache_password"),
+    "CACHE_CA": "/run/secrets/cache_ca.pem",
+    "SECRET_KEY": Secret(name="shop_secret_key"),
+    "WEBHOOK_SECRET": Secret(name="shop_webhook_secret"),
+}
+FILES = {
+    "/run/secrets/db_ca.pem": Secret(name="db_ca"),
+    "/run/secrets/cache_ca.pem": Secret(name="cache_ca"),
+}
+# Asked by its name, a worker's one answer is waited for; else ping waits for more until its time is up.
+WORKER = "worker@shop"
+shop = Build(context="twin/images/shop")
+
+stack = Stack(
+    name="shop",
+    databases=("db", "cache"),
+    migration=Migration(
+        service="api",
+        command=("alembic", "upgrade", "head"),
+        current=("alembic", "current"),
+        dump=("python", "-m", "shop.dump"),
+    ),
+    services=(
+        Container(
+            name="redis",
+            role="stateful",
+            image="redis:7-alpine",
+            command=("redis-server", "--appendonly", "yes"),
+            volumes={"redis": "/data"},
+            health=Health(command=("redis-cli", "ping")),
+        ),
+        Container(
+            name="api",
+            role="http",
+            image=shop,
+            command=("uvicorn", "shop.api:app", "--host", "0.0.0.0", "--port", "8000"),
+            environment=API,
+            files=FILES,
+            port=8000,
+            loopback=(8000, 8001),
+            health=Health(command=("python", "-m", "shop.health", "api"), interval=5),
+            needs=("redis",),
+        ),
+        Container(
+            name="worker",
+            role="worker",
+            image=shop,
+            command=("celery", "-A", "shop.tasks", "worker", "-n", WORKER, "-l", "info", "-c", "1"),
+            environment=API,
+            files=FILES,
+            health=Health(
+                command=("celery", "-A", "shop.tasks", "inspect", "ping", "-t", "5", "-d", WORKER),
+                interval=30,
+                timeout=20,
+            ),
+            stop_seconds=60,
+            needs=("redis",),
+        ),
+        Container(
+            name="beat",
+            role="single",
+            image=shop,
+            command=("celery", "-A", "shop.tasks", "beat", "--schedule=/tmp/beat", "--loglevel=info"),
+            environment=API,
+            files=FILES,
+            health=Health(command=("python", "-m", "shop.health", "beat")),
+            needs=("redis",),
+        ),
+    ),
+)
+
+storefront = Site(
+    names=("shop.lab.example", "www.shop.lab.example"),
+    files=Files(directory="twin/images/shop/site"),
+    proxies=(
+        Proxy(path="/api/", to="shop/api"),
+        Proxy(path="/ws", to="shop/api", exact=True, websocket=True),
+    ),
+)
+# Of this one only the webhook can be seen without a password.
+crm = Site(
+    names=("crm.lab.example",),
+    proxies=(
+        Proxy(path="/", to="shop/api"),
+        Proxy(path="/webhook/phone", to="shop/api", exact=True, unprotected=True, rate=Rate(per_second=10)),
+    ),
+    auth=BasicAuth(realm="CRM", users=(AuthUser(name="crm", password=Secret(name="crm_password")),)),
+)
 
 environment = Environment(
     name="lab",
@@ -62,6 +177,39 @@ environment = Environment(
             updates=Updates(reboot_at="04:30", blocked=("docker-ce",)),
             time=time,
             swap=Swap(size_mb=128),
+        ),
+        # A web application behind Nginx, its database managed elsewhere.
+        Host(
+            name="web1",
+            os="debian13",
+            address="198.51.100.21/24",
+            group="web",
+            memory_mb=4096,
+            users=Users(accounts=(deploy,)),
+            time=time,
+            docker=Docker(),
+            nginx=Nginx(sites=(storefront, crm)),
+            compose=Compose(stacks=(stack,)),
+            certbot=Certbot(email="ops@lab.example"),
+        ),
+    ),
+    databases=(
+        Database(
+            name="db",
+            kind="postgresql",
+            host="db.lab.example",
+            user="shop",
+            database="shop",
+            password=Secret(name="db_password"),
+            ca=Secret(name="db_ca"),
+        ),
+        Database(
+            name="cache",
+            kind="redis",
+            host="cache.lab.example",
+            port=25061,
+            password=Secret(name="cache_password"),
+            ca=Secret(name="cache_ca"),
         ),
     ),
 )

@@ -5,14 +5,30 @@ another one gets its jump host in ~/.ssh/config (`ProxyJump`), never here: how y
 """
 
 from inventories.model import (
+    AuthUser,
+    BasicAuth,
+    Build,
+    Certbot,
+    Compose,
+    Container,
+    Database,
+    Docker,
     Environment,
     Fail2ban,
+    Files,
     Firewall,
+    Health,
     Host,
     Journal,
+    Migration,
+    Nginx,
     Opening,
+    Proxy,
+    Rate,
     Secret,
+    Site,
     Ssh,
+    Stack,
     Swap,
     Sysctl,
     Time,
@@ -44,6 +60,102 @@ office_never = Fail2ban(never=(OFFICE, OFFICE6))
 time = Time(servers=("0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org"), zone="Europe/Berlin")
 metrics = Firewall(extra=(Opening.port(9100, "tcp", "metrics, for the monitoring host", (MONITOR,)),))
 
+# The application: what runs, and where it finds its data.
+settings = {
+    "DATABASE_HOST": "db.example.com",
+    "DATABASE_PORT": "25060",
+    "DATABASE_USER": "shop",
+    "DATABASE_NAME": "shop",
+    "DATABASE_PASSWORD": Secret(name="db_password"),
+    "DATABASE_CA": "/run/secrets/db_ca.pem",
+    "BROKER_URL": "redis://redis:6379/0",
+    "CACHE_HOST": "cache.example.com",
+    "CACHE_PORT": "25061",
+    "CACHE_PASSWORD": Secret(name="cache_password"),
+    "CACHE_CA": "/run/secrets/cache_ca.pem",
+    "SECRET_KEY": Secret(name="shop_secret_key"),
+    "WEBHOOK_SECRET": Secret(name="shop_webhook_secret"),
+}
+certificates = {
+    "/run/secrets/db_ca.pem": Secret(name="db_ca"),
+    "/run/secrets/cache_ca.pem": Secret(name="cache_ca"),
+}
+image = Build(context="twin/images/shop")
+redis = Container(
+    name="redis",
+    role="stateful",
+    image="redis:7-alpine",
+    command=("redis-server", "--appendonly", "yes"),
+    volumes={"redis": "/data"},
+    memory_mb=256,
+    health=Health(command=("redis-cli", "ping")),
+)
+api = Container(
+    name="api",
+    role="http",
+    image=image,
+    command=("uvicorn", "shop.api:app", "--host", "0.0.0.0", "--port", "8000"),
+    environment=settings,
+    files=certificates,
+    port=8000,
+    loopback=(8000, 8001),
+    memory_mb=512,
+    health=Health(command=("python", "-m", "shop.health", "api"), interval=5),
+    needs=("redis",),
+)
+worker = Container(
+    name="worker",
+    role="worker",
+    image=image,
+    command=("celery", "-A", "shop.tasks", "worker", "--loglevel=info"),
+    environment=settings,
+    files=certificates,
+    stop_seconds=120,
+    memory_mb=1024,
+    health=Health(command=("celery", "-A", "shop.tasks", "inspect", "ping"), interval=30, timeout=20),
+    needs=("redis",),
+)
+# Two of these would run every job twice.
+beat = Container(
+    name="beat",
+    role="single",
+    image=image,
+    command=("celery", "-A", "shop.tasks", "beat", "--schedule=/tmp/beat", "--loglevel=info"),
+    environment=settings,
+    files=certificates,
+    memory_mb=256,
+    health=Health(command=("python", "-m", "shop.health", "beat")),
+    needs=("redis",),
+)
+shop = Stack(
+    name="shop",
+    services=(redis, api, worker, beat),
+    databases=("db", "cache"),
+    migration=Migration(
+        service="api",
+        command=("alembic", "upgrade", "head"),
+        current=("alembic", "current"),
+        dump=("python", "-m", "shop.dump"),
+    ),
+)
+storefront = Site(
+    names=("www.example.com", "shop.example.com"),
+    files=Files(directory="twin/images/shop/site"),
+    proxies=(
+        Proxy(path="/api/", to="shop/api", rate=Rate(per_second=50, burst=100)),
+        Proxy(path="/ws", to="shop/api", exact=True, websocket=True, timeout=3600),
+    ),
+)
+# A password for all of it, but for the one path that the telephone provider calls with a signature.
+crm = Site(
+    names=("crm.example.com",),
+    proxies=(
+        Proxy(path="/", to="shop/api"),
+        Proxy(path="/webhook/phone", to="shop/api", exact=True, unprotected=True, rate=Rate(per_second=10)),
+    ),
+    auth=BasicAuth(realm="CRM", users=(AuthUser(name="sales", password=Secret(name="crm_password")),)),
+)
+
 environment = Environment(
     name="prod",
     domain="example.com",
@@ -62,7 +174,7 @@ environment = Environment(
             time=time,
             updates=Updates(reboot_at="02:00"),
         ),
-        # web1 is the canary of web2: it comes first, and web2 only when all is well.
+        # web1 is the canary of web2: it comes first, and web2, the spare one, only when all is well.
         Host(
             name="web1",
             os="ubuntu24.04",
@@ -79,6 +191,10 @@ environment = Environment(
             updates=Updates(reboot_at="03:00"),
             journal=Journal(max_use_mb=2000, max_retention_days=90),
             swap=Swap(size_mb=2048),
+            docker=Docker(),
+            nginx=Nginx(sites=(storefront, crm)),
+            compose=Compose(stacks=(shop,)),
+            certbot=Certbot(email="ops@example.com"),
         ),
         Host(
             name="web2",
@@ -111,6 +227,26 @@ environment = Environment(
             fail2ban=Fail2ban(never=(OFFICE,), max_ban_time=30 * 24 * 3600),
             time=time,
             sysctl=Sysctl(settings={"net.core.rmem_max": "8388608", "net.core.wmem_max": "8388608"}),
+        ),
+    ),
+    # Of the provider's: `invoke secrets.set db_ca --env prod` takes the CA certificate that it gives out.
+    databases=(
+        Database(
+            name="db",
+            kind="postgresql",
+            host="db.example.com",
+            user="shop",
+            database="shop",
+            password=Secret(name="db_password"),
+            ca=Secret(name="db_ca"),
+        ),
+        Database(
+            name="cache",
+            kind="redis",
+            host="cache.example.com",
+            port=25061,
+            password=Secret(name="cache_password"),
+            ca=Secret(name="cache_ca"),
         ),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,11 +32,17 @@ class Fault:
     disruptive: bool = False
     clock_off: float = 0
     """Seconds that the world's time server lies by meanwhile."""
+    plain_database: str | None = None
+    """A managed database that admits connections without TLS meanwhile."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Names that DNS answers with these addresses meanwhile."""
+    seconds: float = 60
+    """How long the script may take."""
 
     @property
     def row(self) -> Row:
         """The fault as a row of the table."""
-        return Row("faults", self.name, self.claim, self._put, limit=240)
+        return Row("faults", self.name, self.claim, self._put, limit=180 + round(self.seconds))
 
     def _put(self, stage: Stage) -> Evidence:
         before = stage.baseline()
@@ -45,7 +51,7 @@ class Fault:
         was = f"{before.verdict(wanted)}, not {self.was}: {_seen(before.entries, wanted)}"
         require(before.verdict(wanted) == self.was, f"{wanted}, on the healthy host, was {was}")
         with self._lying(stage):
-            stage.sh(self.host, self.breaks)
+            stage.sh(self.host, self.breaks, timeout=self.seconds)
             options = ("--disruptive",) if self.disruptive else ()
             after = stage.verify("--host", self.host, *options)
         require(
@@ -73,14 +79,17 @@ class Fault:
 
     @contextmanager
     def _lying(self, stage: Stage) -> Iterator[None]:
-        if not self.clock_off:
+        with ExitStack() as later:
+            if self.clock_off:
+                later.callback(stage.twin.ntp_offset, 0)
+                stage.twin.ntp_offset(self.clock_off)
+            if self.plain_database:
+                later.callback(stage.twin.database_tls, self.plain_database, only=True)
+                stage.twin.database_tls(self.plain_database, only=False)
+            for name, address in self.names:
+                later.callback(stage.twin.dns, name, None)
+                stage.twin.dns(name, address)
             yield
-            return
-        stage.twin.ntp_offset(self.clock_off)
-        try:
-            yield
-        finally:
-            stage.twin.ntp_offset(0)
 
 
 def _seen(entries: Mapping[str, Mapping[str, Any]], check: str) -> str:

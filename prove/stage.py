@@ -26,6 +26,12 @@ ENVIRONMENT = "lab"
 HARDENING = ("inventories", "deploys", "templates", "twin")
 """What a healthy twin is made from: when it changes, the snapshot is made anew."""
 
+SETTLED = (
+    "for n in $(seq 120); do [ $(docker ps -q -f health=healthy | wc -l) = {count} ] && exit 0; sleep 1;"
+    " done; docker ps -a; exit 1"
+)
+"""A host that has just booted is up before its containers are."""
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -115,6 +121,10 @@ class Stage:
     def healthy(self) -> None:
         """Bring every host to a verified deploy of this tree."""
         self._at(f"healthy-{ledger.digest(*HARDENING)}", self._harden)
+        for host in self.environment.hosts:
+            if count := len(list(host.compose.containers())) if host.compose else 0:
+                self.sh(host.name, SETTLED.format(count=count), timeout=130)
+        self.started = time.monotonic()
 
     def baseline(self) -> Verification:
         """Return what the checks say of the healthy hosts, disruptive ones included."""

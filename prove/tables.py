@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from prove import canary, coverage, errors, faults, kills, lockouts, newcomer, upkeep
+from prove import (
+    canary,
+    coverage,
+    errors,
+    faults,
+    faults_certificates,
+    faults_containers,
+    faults_web,
+    kills,
+    lockouts,
+    newcomer,
+    switches,
+    upkeep,
+)
 from prove.row import Row
 
 FAULTS = (
@@ -16,6 +29,9 @@ FAULTS = (
     *upkeep.JOURNAL,
     *upkeep.MACHINE,
     *upkeep.DRIFT,
+    *faults_containers.FAULTS,
+    *faults_web.FAULTS,
+    *faults_certificates.FAULTS,
 )
 TABLES: dict[str, tuple[Row, ...]] = {
     "errors": errors.ROWS,
@@ -23,6 +39,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "coverage": coverage.rows(FAULTS),
     "lockouts": lockouts.ROWS,
     "kills": kills.ROWS,
+    "switches": switches.ROWS,
     "canary": canary.ROWS,
     "newcomer": newcomer.ROWS,
 }

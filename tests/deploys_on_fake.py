@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 from pyinfra.api.command import FileUploadCommand, FunctionCommand
 from pyinfra.api.config import Config
@@ -14,11 +15,12 @@ from pyinfra.api.operations import run_ops
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 
-from deploys import site
-from deploys._engine import report, secrets
-from deploys._ops import password
+from deploys import certbot, compose, nginx, site
+from deploys._engine import images, report, secrets
+from deploys._ops import certificates as certificates_of_ours
+from deploys._ops import password, site_files
 from deploys._ops.managed import ManagedFile
-from inventories.model import Environment, Host, User
+from inventories.model import Build, Environment, Host, User
 
 PASSWORD = "correct horse battery staple"
 """The value of every secret."""
@@ -26,7 +28,15 @@ FACTS = {
     "files": "Tell which paths differ",
     "accounts": "Tell who may log in here",
     "system": "Tell a system's state",
+    "stacks": "Tell what containers are made of",
+    "digests": "Ask registries which digest",
+    "served": "Tell which configuration nginx runs",
+    "certificates": "Tell which certificates daemons find",
 }
+DIGEST = f"sha256:{'d' * 64}"
+"""What every reference means to its registry."""
+BUILT = f"sha256:{'b' * 64}"
+"""The image of every build."""
 
 
 @dataclass
@@ -36,6 +46,10 @@ class Seen:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     system: dict[str, Any] = field(default_factory=dict)
+    stacks: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, Any] = field(default_factory=dict)
+    served: dict[str, Any] = field(default_factory=dict)
+    certificates: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,12 @@ def converged(host: Host, environment: Environment) -> Seen:
     running = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
     tried = {"ConditionResult": "yes", "ConditionTimestampMonotonic": "1"}
     secrets.load(values(environment))
+    images.load(built(environment))
     return Seen(
+        stacks=stacks(host),
+        digests={"digests": {}, "problems": {}},
+        served=served(host, environment),
+        certificates=certificates(host, environment),
         files={},
         accounts={"root": account("root", 0, keys=0)}
         | {
@@ -81,9 +100,74 @@ def converged(host: Host, environment: Environment) -> Seen:
             "container": False,
             "firewall_loaded": True,
             "ssh_ports": [host.ssh.port],
-            "manifest": {"format": 1, "resources": site.resources(host, environment), "intended": None},
+            "manifest": {
+                "format": 1,
+                "resources": site.resources(host, environment, pins(host)),
+                "intended": None,
+            },
         },
     )
+
+
+def references(host: Host) -> list[str]:
+    """Return the references of a host's images."""
+    return [image for image in compose.images_of(host) if isinstance(image, str)]
+
+
+def pins(host: Host) -> compose.Pins:
+    """Return what the images of a host are here."""
+    builds = [image for image in compose.images_of(host) if isinstance(image, Build)]
+    return compose.Pins(
+        dict.fromkeys(references(host), DIGEST), {images.key_of(build): BUILT for build in builds}
+    )
+
+
+def built(environment: Environment) -> dict[str, dict[str, str]]:
+    """Return what the controller built for an environment."""
+    found = (image for host in environment.hosts for image in compose.images_of(host))
+    own = {"id": BUILT, "tag": "trunkline/shop:bbbbbbbbbbbb", "archive": "/dev/null"}
+    return {images.key_of(image): own for image in found if isinstance(image, Build)}
+
+
+def stacks(host: Host) -> dict[str, Any]:
+    """Return what a host tells of images and stacks that are as declared."""
+    return {
+        "remembered": dict.fromkeys(references(host), DIGEST),
+        "images": {**dict.fromkeys(references(host), f"sha256:{'1' * 64}"), BUILT: BUILT},
+        "layers": [],
+        "upstreams": {seed.path: True for seed in compose.seeds(host)},
+        "stacks": {stack.name: {"services": {}, "todo": []} for stack in compose.declared(host)},
+    }
+
+
+def served(host: Host, environment: Environment) -> dict[str, Any]:
+    """Return what a host tells of its web server when it serves what is declared."""
+    server = nginx.server_of(host)
+    if server is None or host.nginx is None:
+        return {"config": None, "sites": {}}
+    shipped = {page.name: page.files.directory for page in host.nginx.sites if page.files}
+    digests = {name: site_files.digest(site_files.collected(each)) for name, each in shipped.items()}
+    releases = {
+        name: {"current": each, "previous": None, "releases": [each]} for name, each in digests.items()
+    }
+    return {"config": nginx.runs_with(server), "sites": releases}
+
+
+def certificates(host: Host, environment: Environment) -> dict[str, Any]:
+    """Return what a host tells of its certificates when the declared authority has signed them all."""
+    asked = host.certbot
+    standing = {
+        each.name: {
+            "issued": True,
+            "linked": True,
+            "names": list(each.names),
+            "left": 0.9,
+            "directory": asked.directory if asked else None,
+            "profile": asked.profile if asked else None,
+        }
+        for each in certbot.certificates_of(host, environment)
+    }
+    return {"certificates": standing, "refused": {}, "webroot": True}
 
 
 def values(environment: Environment) -> dict[str, str]:
@@ -101,6 +185,7 @@ def _password(user: User, host: Host, environment: Environment) -> dict[str, Any
 
 def bare(host: Host, environment: Environment) -> Seen:
     """Return the answers of a host as its provider delivers it."""
+    secrets.load(values(environment))
     units = {key: {"LoadState": "not-found", "ActiveState": "inactive"} for key in site.units_of(host)}
     present = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
     units |= dict.fromkeys((host.release.ssh_unit, "systemd-journald.service"), present)
@@ -122,6 +207,16 @@ def bare(host: Host, environment: Environment) -> Seen:
             "ssh_ports": [22],
             "manifest": None,
         },
+        stacks={
+            "remembered": {},
+            "images": {},
+            "layers": [],
+            "upstreams": {},
+            "stacks": {stack.name: None for stack in compose.declared(host)},
+        },
+        digests={"digests": dict.fromkeys(references(host), DIGEST), "problems": {}},
+        served={"config": None, "sites": {}},
+        certificates={"certificates": {}, "refused": {}, "webroot": False},
     )
 
 
@@ -142,8 +237,13 @@ def serve(
         FACTS["files"]: json.dumps(seen.files),
         FACTS["accounts"]: json.dumps({"users": seen.accounts}),
         FACTS["system"]: json.dumps(seen.system),
+        FACTS["stacks"]: json.dumps(seen.stacks),
+        FACTS["digests"]: json.dumps(seen.digests),
+        FACTS["served"]: json.dumps(seen.served),
+        FACTS["certificates"]: json.dumps(seen.certificates),
     }
     secrets.load(values(environment))
+    images.load(built(environment))
     name = f"@fake/{host.name}"
     data = {"environment": environment.name, "fake_responses": {**(answers or {}), **facts}}
     data |= {"fake_delay": 0, "fake_delay_jitter": 0}
@@ -159,7 +259,9 @@ def serve(
             deploy(host, environment)
         plan = {step: said for (_, step), said in report.all().items()}
         state.set_stage(StateStage.Execute)
-        run_ops(state)
+        # What a controller sees of a name in DNS is no business of a host that does not exist.
+        with patch.object(certificates_of_ours, "_reached", lambda order, nonce: True):
+            run_ops(state)
         return Served(plan, dict(_done(state, fake)))
 
 
@@ -176,7 +278,8 @@ def _words(command: Any) -> str:
     if isinstance(command, FileUploadCommand):
         return f"upload {command.dest}"
     if isinstance(command, FunctionCommand):
-        return f"call {command.function.__name__}"
+        function = getattr(command.function, "func", command.function)
+        return f"call {function.__name__}"
     return str(command.get_raw_value())
 
 

@@ -11,9 +11,9 @@ from pyinfra.api.facts import FactBase
 from pyinfra.context import host
 from pyinfra.operations import server
 
-from deploys._engine import report, secrets
+from deploys._engine import images, report, secrets
 from deploys._ops.operation import operation
-from inventories.model import Environment, Host
+from inventories.model import Build, Environment, Host
 
 HOME = "/var/lib/trunkline"
 
@@ -184,3 +184,8 @@ def chatty(host: Host, environment: Environment) -> None:
     """More to tell than a pipe holds."""
     for step in range(40):
         always("true", name=f"chatty: step {step} {'.' * 2000}")
+
+
+def with_image(its: Host, environment: Environment) -> None:
+    """Write which image the controller has built."""
+    content("image", images.built(Build(context="twin/images/shop")).id, name="image: id")

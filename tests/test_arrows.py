@@ -19,10 +19,14 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "inventories": ("inventories.model",),
     "deploys/_agent": ("deploys._agent",),
     "deploys": ("deploys", *GROUND),
+    # It ships what the controller's builder made.
+    "deploys/_ops/stack.py": ("deploys", "control.image_archive", *GROUND),
     # Where pyinfra itself starts us, nobody else has opened the secrets or entered the twin.
     "deploys/_connector/plain.py": ("deploys", "control", "twin", *GROUND),
     "verify/probes": ("verify.probes",),
     "verify": ("verify", "twin", *GROUND),
+    # Where pytest itself starts the checks, nobody else has opened the secrets that some of them try.
+    "verify/passwords.py": ("verify", "control.secrets", "control.target", *GROUND),
     "twin": ("twin", *GROUND),
     "control": ("control", "deploys", "verify", "twin", "inventories"),
     "prove": ("prove", "control", "deploys", "verify", "twin", "inventories"),

@@ -14,7 +14,7 @@ from control.target import INVENTORIES
 from control.twins import tell_substitutions
 from inventories.model import ControllerKey, ModelError, load
 from inventories.model.rehearsal import BOOTED_AS, VARIABLE
-from twin.provider import SUBSTITUTIONS, host_files, image_files, substitutions
+from twin.provider import MASKED, REHEARSED, SUBSTITUTIONS, host_files, image_files, substitutions
 
 DELIVERED = {
     "/etc/apt/sources.list",
@@ -77,10 +77,27 @@ def test_what_stands_in_for_something_of_production_is_told(capsys: pytest.Captu
 
 
 def test_nothing_is_said_to_stand_in_for_what_a_laboratory_declares_itself() -> None:
-    assert substitutions(load("lab")) == SUBSTITUTIONS
+    told = substitutions(load("lab"))
+    assert set(SUBSTITUTIONS) < set(told)
+    assert [each for each in told if each in REHEARSED or each.what.startswith("OS release")] == []
+
+
+def test_every_server_outside_that_the_twin_replaces_is_told() -> None:
+    told = {each.what: each for each in substitutions(load("lab"))}
+    for outside in ("trusted authorities", "image registries", "ACME authority", "ACME accounts"):
+        assert outside in told
+    for database in load("lab").databases:
+        assert database.host in told[f"managed {database.kind} {database.name}"].where
+
+
+def test_a_laboratory_without_the_web_has_nothing_of_it_replaced() -> None:
+    lab = load("lab")
+    bare = lab.model_copy(update={"hosts": (lab.host("edge1"),), "databases": ()})
+    assert substitutions(bare) == SUBSTITUTIONS
 
 
 def test_every_file_that_no_provider_delivers_is_told() -> None:
     files = {*image_files((), {}), *host_files("edge1", "lab.example", "0" * 32, "")}
     told = tuple(each.where for each in SUBSTITUTIONS)
     assert {path for path in files if not path.startswith(told)} == DELIVERED
+    assert all(any(unit in where for where in told) for unit in MASKED)

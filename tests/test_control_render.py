@@ -74,3 +74,13 @@ def test_nothing_is_written_outside_of_the_chosen_directory(tmp_path: Path) -> N
     with pytest.raises(TrunklineError, match="outside of"):
         rendering._write(tmp_path / "edge1", ManagedFile("ssh", "/../../beside", "x"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_file_is_shown_with_stars_in_place_of_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    render(target("lab", "web1"), Console(), "")
+    shown = capsys.readouterr().out
+    assert "DATABASE_PASSWORD='***'" in shown
+    assert "DATABASE_HOST='db.lab.example'" in shown
+    assert "redis@sha256:(resolved on the host by the deploy)" in shown

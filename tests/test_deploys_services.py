@@ -9,7 +9,7 @@ from deploys import fail2ban, journal, site, swap, sysctl, time, updates, users
 from inventories.model import Environment, Host, Journal, Swap, Time, Updates, User, Users, load
 
 LAB = load("lab")
-EDGE1, EDGE2 = LAB.hosts
+EDGE1, EDGE2 = LAB.hosts[:2]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9gH+6XagwkugRg3iE3Zi1ga4LrhyIwHAljkP1mg7v+ alice@lab.example"
 
 

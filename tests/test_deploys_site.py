@@ -20,7 +20,9 @@ def test_a_converged_host_is_left_alone(host: Host) -> None:
 
 
 @HOSTS
-def test_planning_asks_a_host_three_questions(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planning_asks_a_host_three_questions_and_three_about_the_web(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pyinfra.connectors.fake import FakeConnector
 
     asked: list[str] = []
@@ -32,7 +34,7 @@ def test_planning_asks_a_host_three_questions(host: Host, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(FakeConnector, "run_shell_command", noted)
     serve(host, LAB, converged(host, LAB))
-    assert len(set(asked)) == 3
+    assert len(set(asked)) == (6 if host.nginx else 3)
 
 
 @HOSTS

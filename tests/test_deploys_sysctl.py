@@ -8,7 +8,6 @@ import pytest
 from deploys_on_fake import Seen, bare, converged, serve
 
 from deploys import site
-from deploys._ops import manifest
 from inventories.model import Host, Sysctl, load
 
 LAB = load("lab")
@@ -76,9 +75,8 @@ def remembered(seen: Seen, host: Host) -> dict[str, Any]:
     kept: list[list[dict[str, Any]]] = []
 
     def deploy(its: Host, environment: Any) -> None:
-        declared = site.resources(its, environment)
-        site.begin(its, environment, declared)
-        kept.append(manifest.remembered(declared))
+        _, declared = site.begin(its, environment)
+        kept.append(declared)
 
     serve(host, LAB, seen, deploy)
     return {r["name"]: r["remove"] for r in kept[0] if r["kind"] == "sysctl"}

@@ -9,6 +9,7 @@ from control.engine import ApplyFailed, Heartbeat, HostEvent, ResultEvent, Step,
 from control.errors import TrunklineError
 from deploys._engine import secrets
 from inventories.lab import environment
+from inventories.model import Build
 
 __all__ = ["bench", "servers"]
 
@@ -21,6 +22,17 @@ def test_a_plan_lists_every_step_with_its_kind_and_diff_and_changes_nothing(benc
             Step("edge1", "files: restart", "if:files: first or files: second", ""),
         )
         assert look(engine, "ls") == "reads\n"
+
+
+def test_a_plan_knows_what_the_controller_has_built_and_refuses_what_it_has_not(bench: Bench) -> None:
+    image = {"id": "sha256:feed", "tag": "trunkline/shop:feed", "archive": "/nowhere"}
+    key = Build(context="twin/images/shop").model_dump_json()
+    with bench.engine("with_image", locked=False) as engine:
+        (step,) = engine.plan(images={key: image})
+        assert step.diff.endswith("+sha256:feed")
+        with pytest.raises(TrunklineError, match="twin/images/shop was not built") as caught:
+            engine.plan()
+        assert "invoke deploy" in caught.value.remedy
 
 
 def test_applying_does_what_was_planned_and_the_next_plan_is_empty(bench: Bench) -> None:
@@ -186,14 +198,14 @@ def test_an_unknown_host_is_refused_before_anything_is_contacted(bench: Bench) -
     with Here(environment, "lab", bench.events.append) as engine:
         with pytest.raises(TrunklineError, match="lab has no host egde1,x") as caught:
             engine.open(["egde1,x"])
-        assert caught.value.remedy == "Its hosts are: edge1, edge2."
+        assert caught.value.remedy == "Its hosts are: edge1, edge2, web1."
     assert not [event for event in bench.events if isinstance(event, HostEvent)]
 
 
 def test_an_unreachable_host_is_a_state_with_a_remedy_and_the_others_are_open(bench: Bench) -> None:
     ways = {"edge1": bench.servers["edge1"].ssh(), "edge2": bench.servers["edge2"].ssh(known_hosts=[])}
     with Here(environment, "lab") as engine:
-        one, two = engine.open(ssh=ways)
+        one, two = engine.open(HOSTS, ssh=ways)
         assert one.state == "connected"
         assert (two.state, two.user) == ("failed", "")
         assert "is not pinned" in two.error
@@ -232,7 +244,7 @@ def test_all_hosts_failing_is_a_failure_that_names_each(bench: Bench) -> None:
     """pyinfra itself prints nothing here, with --json, and ends with exit code 0."""
     ways = {name: bench.servers[name].ssh(known_hosts=[]) for name in HOSTS}
     with Here(environment, "lab", bench.events.append) as engine:
-        assert [state.state for state in engine.open(ssh=ways)] == ["failed", "failed"]
+        assert [state.state for state in engine.open(HOSTS, ssh=ways)] == ["failed", "failed"]
         with pytest.raises(TrunklineError, match="None of the hosts is connected"):
             engine.plan()
     assert [event.ok for event in bench.events if isinstance(event, ResultEvent)][:2] == [False, False]

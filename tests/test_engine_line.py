@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -10,10 +11,10 @@ from ssh_peer import Peer, peer
 
 from control.errors import TrunklineError
 from deploys._connector.agent import AgentFailed, answer
-from deploys._connector.connection import Connection
+from deploys._connector.connection import Connection, Outcome
 from deploys._connector.failure import LockLost, Refused
 from deploys._connector.hold import acquire
-from deploys._connector.line import Line, _upload_script
+from deploys._connector.line import Line, _upload_script, tail
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +160,18 @@ def test_a_new_agent_replaces_old_ones(line: Line) -> None:
     answer(line.connection, ["lock", "show"])
     (name,) = line.connection.run(f"ls {folder}").text.split()
     assert name != "agent-000000000000.pyz"
+
+
+def test_a_failed_container_is_told_with_its_last_lines() -> None:
+    lines = [f"line {number}" for number in range(20)]
+    own = json.dumps({"container": "shop-api-a-1", "logs": lines})
+    report = {"error": "load", "output": "\n".join([own, *lines, "stack shop: api failed"])}
+    sentence = "shop did not load its new files, everything is as it was: line 19; stack shop: api failed"
+    said = tail(Outcome(1, json.dumps(report).encode(), sentence.encode())).splitlines()
+    assert said == [*lines, "stack shop: api failed", sentence]
+
+
+def test_a_short_report_is_not_told_twice() -> None:
+    report = json.dumps({"output": "bad line 3"}).encode()
+    assert tail(Outcome(1, report, b"the checker refused: bad line 3")) == "the checker refused: bad line 3"
+    assert tail(Outcome(1, b"only output", b"")) == "only output"

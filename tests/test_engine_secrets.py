@@ -61,10 +61,16 @@ def test_a_value_is_masked_however_it_is_written(value: str, written: object) ->
     assert written(value) not in masked
 
 
-def test_each_telling_line_of_a_key_is_masked_in_a_diff() -> None:
+def test_each_telling_line_of_a_key_is_masked_in_a_diff_and_what_every_key_has_is_not() -> None:
     secrets.load({"key": KEY})
     diff = "".join(f"+{line}\n" for line in KEY.splitlines())
-    assert secrets.mask(diff).splitlines() == ["+***", "+***", "+short", "+***", "+***"]
+    assert secrets.mask(diff).splitlines() == [
+        "+-----BEGIN KEY-----",
+        "+***",
+        "+short",
+        "+***",
+        "+-----END KEY-----",
+    ]
 
 
 def test_the_longer_of_two_values_is_masked_whole() -> None:

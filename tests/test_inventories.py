@@ -7,10 +7,12 @@ import re
 import runpy
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from inventories.model import RELEASES, Environment, ModelError, checked, environment_names, load
+from inventories.model.compose import Role
 from inventories.model.openssh import OPENSSH_8_9, OPENSSH_9_2, OpenSsh
 
 EXAMPLES = ("prod", "staging")
@@ -32,7 +34,7 @@ def directory(top: Path) -> Path:
 
 def test_the_lab_has_no_problem_and_something_to_prove_in_every_service() -> None:
     lab = load("lab")
-    edge1, edge2 = lab.hosts
+    edge1, edge2, web1 = lab.hosts
     assert (edge1.os, edge2.os) == ("debian12", "debian13")
     assert edge1.address6 is None
     assert edge2.address6 is not None
@@ -40,6 +42,19 @@ def test_the_lab_has_no_problem_and_something_to_prove_in_every_service() -> Non
     assert edge2.ssh.sources
     assert edge2.swap is not None
     assert any(opening.sources for opening in edge1.firewall.extra)
+    assert set(web1.services) >= {"docker", "nginx", "compose", "certbot"}
+
+
+def test_the_lab_has_a_service_of_every_role_and_a_database_of_every_kind() -> None:
+    lab = load("lab")
+    compose = lab.host("web1").compose
+    assert compose is not None
+    assert {container.role for _, container in compose.containers()} == set(get_args(Role))
+    assert {database.kind for database in lab.databases} == {"postgresql", "redis"}
+    (stack,) = compose.stacks
+    assert stack.migration is not None
+    assert stack.migration.dump is not None
+    assert set(lab.served()) == {"shop.lab.example", "www.shop.lab.example", "crm.lab.example"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -92,7 +107,11 @@ def checked_values(path: Path) -> dict[str, object]:
 
 
 def test_pyinfra_finds_the_labs_hosts_by_our_connector() -> None:
-    assert [name for name, _ in load("lab").inventory()] == ["@trunkline/lab/edge1", "@trunkline/lab/edge2"]
+    assert [name for name, _ in load("lab").inventory()] == [
+        "@trunkline/lab/edge1",
+        "@trunkline/lab/edge2",
+        "@trunkline/lab/web1",
+    ]
 
 
 def test_a_release_is_supported_for_a_while_and_then_in_lts() -> None:

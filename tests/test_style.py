@@ -16,7 +16,8 @@ TOP = Path(__file__).resolve().parent.parent
 TYPED = ("inventories", "deploys", "verify", "control", "twin", "prove", "tasks.py")
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 45
-REGISTRIES = re.compile(r"\b(pypi|pythonhosted|npmjs|rubygems|crates|docker|ghcr|quay)\.(org|io|com)\b")
+REGISTRIES = re.compile(r"\b(pypi|pythonhosted|npmjs|rubygems|crates|ghcr|quay)\.(org|io|com)\b")
+"""Not Docker's: docker.io is a package of Debian's, and where an image without a registry is."""
 HOSTS = re.compile(r"(?<![\w.-])[\w-]+\.(debian|ubuntu)\.(org|com|net)\b")
 
 

@@ -49,6 +49,8 @@ def test_what_is_looked_at_early_is_a_fixture_of_some_check() -> None:
 def test_every_section_of_the_snapshot_is_used_by_a_check() -> None:
     top = Path(__file__).resolve().parent.parent / "verify"
     text = "".join(path.read_text() for path in top.glob("*.py"))
-    read = set(re.findall(r'live\["(\w+)"\]|error\("(\w+)"\)|snapshot\(host\)\["(\w+)"\]', text))
+    read = set(
+        re.findall(r'(?:live|asked_now)\["(\w+)"\]|error\("(\w+)"\)|snapshot\(host\)\["(\w+)"\]', text)
+    )
     used = {name for groups in read for name in groups if name} | {"units"}  # by Snapshot.unit
     assert set(SECTIONS) - used == set()

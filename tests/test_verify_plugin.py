@@ -86,6 +86,13 @@ def test_it_hurts(declared): pass
 @check(fault="x", remedy="")
 def test_it_does_not(declared): pass
 """
+OF_ONE_HOST = """
+from verify.checks import check
+@check(fault="x", remedy="", applies=lambda host: host.name == "two")
+def test_it_is_about_two(declared): pass
+@check(fault="x", remedy="", needs=("demo.it_is_about_two",))
+def test_it_is_about_both(declared): pass
+"""
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,13 @@ def test_a_disruptive_check_runs_only_when_asked_for() -> None:
     assert list(checked(DISRUPTIVE, "--host", "one", "--check", "demo.it_hurts").entries) == [
         "one/demo.it_hurts"
     ]
+
+
+def test_a_check_runs_on_the_hosts_it_is_about_and_the_others_do_not_wait_for_it() -> None:
+    assert list(checked(OF_ONE_HOST, "--host", "one").entries) == ["one/demo.it_is_about_both"]
+    assert set(checked(OF_ONE_HOST).entries) == {
+        "one/demo.it_is_about_both", "two/demo.it_is_about_both", "two/demo.it_is_about_two",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -37,9 +37,10 @@ def hierarchies() -> tuple[Path, ...]:
     return (*list(v2)[:1], *list(v1)[:1])
 
 
-def cgroup_of(twin: str, host: str | None = None) -> str:
-    """Return the path of the control group of a twin's daemons, or of one host."""
-    return f"trunkline.{mark(twin)}/{f'host.{host}' if host else 'daemons'}"
+def cgroup_of(twin: str, host: str | None = None, cell: str | None = None) -> str:
+    """Return the path of the control group of a twin's daemons, of one host, or of one cell."""
+    below = f"host.{host}" if host else f"cell.{cell}" if cell else "daemons"
+    return f"trunkline.{mark(twin)}/{below}"
 
 
 def whole(twin: str) -> Cgroup:
@@ -83,6 +84,29 @@ class Cgroup:
     def exists(self) -> bool:
         """Say whether anything of the group is left."""
         return any(directory.exists() for directory in self.directories)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold every process of the group still while the block runs."""
+        try:
+            self._freeze(True)
+            yield
+        finally:
+            self.thaw()
+
+    def thaw(self) -> None:
+        """Let the processes go on, also where a command was killed that held them still."""
+        self._freeze(False)
+
+    def _freeze(self, still: bool) -> None:
+        wanted = f"frozen {int(still)}"
+        for directory in self.directories[:1]:
+            (directory / "cgroup.freeze").write_text(str(int(still)))
+            end = time.monotonic() + 10
+            while wanted not in (directory / "cgroup.events").read_text():
+                if time.monotonic() > end:
+                    raise TrunklineError(f"The group {self.path} does not come to {wanted!r}.")
+                time.sleep(0.001)
 
     def kill(self, wait: float = 10) -> bool:
         """Kill every process of the group and wait `wait` seconds; say whether it is empty."""

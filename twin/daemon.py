@@ -65,6 +65,11 @@ class Daemon:
                 raise TrunklineError(f"{self.name} of the twin does not start: {said or 'it says nothing'}")
             time.sleep(0.01)
 
+    @property
+    def pid(self) -> int:
+        """The process that was started last, 0 where none was."""
+        return self._read().pid
+
     def alive(self) -> bool:
         """Say whether the process that was started is still the one with its pid."""
         record = self._read()

@@ -24,7 +24,8 @@ from control.errors import TrunklineError
 from inventories.model import Host
 from twin.command import command
 from twin.image import put
-from twin.provider import host_files
+from twin.provider import MASKED, host_files
+from twin.trust import trust
 
 FIFREEZE = 0xC0045877
 FITHAW = 0xC0045878
@@ -85,8 +86,11 @@ class Disk:
             "Erase the twin and bring it up anew: invoke twin.down --erase, then invoke twin.up",
         )
 
-    def make(self, host: Host, domain: str, image: Path, controller_key: str) -> None:
-        """Make the disk as a provider delivers it: own keys, own machine-id, root by the controller's key."""
+    def make(self, host: Host, domain: str, image: Path, controller_key: str, authority: str) -> None:
+        """Make the disk as a provider delivers it: own keys, own machine-id, root by the controller's key.
+
+        `authority` (PEM) is trusted beside the public ones.
+        """
         shutil.rmtree(self.directory, ignore_errors=True)
         seed = self.directory / "seed"
         upper = seed / "upper"
@@ -94,6 +98,11 @@ class Disk:
             directory.mkdir(parents=True)
         for name, text in host_files(self.host, domain, secrets.token_hex(16), controller_key).items():
             put(upper, name, text, 0o600 if name.startswith("/root") else 0o644)
+        for unit in MASKED:
+            link = upper / "etc/systemd/system" / unit
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to("/dev/null")
+        trust(upper, image, authority)
         (upper / "root").chmod(0o700)
         (upper / "root/.ssh").chmod(0o700)
         keys = [self._host_key(upper, kind) for kind in KEY_TYPES]

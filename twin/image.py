@@ -6,10 +6,12 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.error import URLError
@@ -29,39 +31,66 @@ _MISSING = re.compile(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no
 _DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What an image is made of."""
+
+    name: str
+    suites: tuple[Suite, ...]
+    packages: tuple[str, ...]
+    files: dict[str, str]
+    """Put in at the end: path -> text."""
+    before: dict[str, str] = field(default_factory=dict)
+    """Put in before anything is installed: path -> text."""
+    beside: tuple[str, ...] = ()
+    """More lines of sources.list(5); their state does not make the image another one."""
+
+    @property
+    def digest(self) -> str:
+        """What changes with the recipe."""
+        parts = (self.packages, self.files, *((self.before, self.beside) if self.before else ()))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+
+
 def image(release: Release, archive: Archive, proxy_port: int, progress: Progress) -> Path:
-    """Return the image's directory; build it when this archive state has none yet."""
+    """Return the directory of a release's image; build it when this archive state has none yet."""
     if release.os_id != "debian":
         raise TrunklineError(
             f"{release.name} cannot be booted in a twin: only Debian can.",
             "Rehearse it as Debian, or deploy to a real host.",
         )
-    suites, apt = archive.suites(release), apt_settings()
+    suites = archive.suites(release)
+    recipe = Recipe(release.name, suites, PACKAGES_OF_IMAGE, image_files(suites, apt_settings()))
+    return made(recipe, proxy_port, progress)
+
+
+def made(recipe: Recipe, proxy_port: int, progress: Progress) -> Path:
+    """Return the directory of a recipe's image; build it when this archive state has none yet."""
     directory = places.cache() / "images"
     directory.mkdir(parents=True, exist_ok=True)
-    recipe = hashlib.sha256(repr((PACKAGES_OF_IMAGE, image_files(suites, apt))).encode()).hexdigest()[:8]
-    path = directory / f"{release.name}-{_state(suites, proxy_port)}-{recipe}"
-    with (directory / f"{release.name}.lock").open("w") as lock:
+    path = directory / f"{recipe.name}-{state(recipe.suites, proxy_port)}-{recipe.digest}"
+    with (directory / f"{recipe.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            progress(f"building the image of {release.name}")
-            _build(path, suites, apt, proxy_port)
-            _forget_old(directory.glob(f"{release.name}-*"))
+            progress(f"building the image of {recipe.name}")
+            _build(path, recipe, proxy_port)
+            _forget_old(directory.glob(f"{recipe.name}-*"))
         os.utime(path)
     return path
 
 
 def _forget_old(images: Iterable[Path]) -> None:
     """Delete images that no disk was made from for a week and that no twin's disk stands on."""
-    records = places.twin_of("any").parent.glob("*/hosts/*/host.json")
+    twins = places.twin_of("any").parent
+    records = (*twins.glob("*/hosts/*/host.json"), *twins.glob("*/world.image"))
     standing = " ".join(record.read_text() for record in records)
     for path in images:
         if path.is_dir() and path.name not in standing and path.stat().st_mtime < time.time() - WEEK:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _state(suites: tuple[Suite, ...], proxy_port: int) -> str:
-    """The newest Release date of the suites and a digest of all of them."""
+def state(suites: tuple[Suite, ...], proxy_port: int) -> str:
+    """Return the newest Release date of the suites and a digest of all of them."""
     dates = [_release_date(suite, proxy_port) for suite in suites]
     digest = hashlib.sha256(repr(dates).encode()).hexdigest()[:6]
     return f"{max(parsedate_to_datetime(date) for date in dates):%Y%m%dT%H%M%S}-{digest}"
@@ -83,23 +112,29 @@ def _release_date(suite: Suite, proxy_port: int) -> str:
     return match[1]
 
 
-def _build(path: Path, suites: tuple[Suite, ...], apt: dict[str, str], proxy_port: int) -> None:
-    building = path.with_name(f"{path.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    options = {"Acquire::http::Proxy": f"http://127.0.0.1:{proxy_port}", "Acquire::Languages": "none"} | apt
+def _build(path: Path, recipe: Recipe, proxy_port: int) -> None:
+    building, before = path.with_name(f"{path.name}.building"), path.with_name(f"{path.name}.before")
+    for directory in (building, before):
+        shutil.rmtree(directory, ignore_errors=True)
+    for name, text in recipe.before.items():
+        put(before, name, text)
+    hook = [f'--setup-hook=cp -r {shlex.quote(str(before))}/. "$1"'] if recipe.before else []
+    proxy = f"http://127.0.0.1:{proxy_port}"
+    options = {"Acquire::http::Proxy": proxy, "Acquire::Languages": "none"} | apt_settings()
     argv = [
         *MORTAL,
-        *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"),
+        *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory", *hook),
         *(f'--aptopt={name} "{value}"' for name, value in options.items()),
         *("--dpkgopt=force-unsafe-io", f"--keyring={KEYRING}"),
-        *("--skip=output/dev", f"--include={','.join(PACKAGES_OF_IMAGE)}"),
-        *(suites[0].name, str(building), *(suite.source for suite in suites)),
+        *("--skip=output/dev", f"--include={','.join(recipe.packages)}"),
+        *(recipe.suites[0].name, str(building), *(suite.source for suite in recipe.suites), *recipe.beside),
     ]
     done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    shutil.rmtree(before, ignore_errors=True)
     if done.returncode:
         shutil.rmtree(building, ignore_errors=True)
         raise TrunklineError(_why(done.stderr), "Check that `apt-get update` works here, then try again.")
-    _as_delivered(building, image_files(suites, apt))
+    _as_delivered(building, recipe.files)
     building.rename(path)
 
 

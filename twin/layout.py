@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
 from itertools import cycle
 
 from control.errors import TrunklineError
 from inventories.model import Environment, Host
 from twin.cgroup import mark
+from twin.outside import database_nodes, directories, registries
 
 WORLD = "world"
 CONTROLLER = "controller"
@@ -25,6 +27,10 @@ NTP = ("192.0.2.123", "192.0.2.124", "192.0.2.125", "192.0.2.126")
 """chronyd takes two names of one address for one source, so each declared server has its own."""
 PACKAGES = "192.0.2.80"
 PACKAGES_PORT = 3142
+REGISTRY = "192.0.2.90"
+ACME = "192.0.2.91"
+DATABASES = IPv4Address("192.0.2.200")
+"""The first database's address; the next ones follow."""
 STRANGERS = ("203.0.113.66", "2001:db8:ffff::66")
 LONE_GATEWAYS = ("169.254.0.1", "fe80::1")
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,31}$")
@@ -105,7 +111,8 @@ def layout_of(environment: Environment, twin: str) -> Layout:
         raise TrunklineError(
             f"{twin!r} is no name for a twin.", "Take at most 32 of a-z, 0-9 and -, a letter first."
         )
-    lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS}
+    databases = {node: (address,) for node, _, address in _databases(environment)}
+    lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS, **databases}
     _refuse_clashes(environment, lone)
     bridges, wires = _subnets(environment, twin)
     for index, (node, addresses) in enumerate(lone.items()):
@@ -118,8 +125,20 @@ def layout_of(environment: Environment, twin: str) -> Layout:
 def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
     found = {host.name: tuple(str(i.ip) for i in _interfaces(host)) for host in environment.hosts}
     hosts = {f"{name}.{environment.domain}": addresses for name, addresses in found.items()}
+    for host in environment.hosts:
+        for name in (name for its in host.certificates(environment) for name in its.names):
+            hosts[name] = tuple(dict.fromkeys((*hosts.get(name, ()), *found[host.name])))
+    hosts |= dict.fromkeys(registries(environment), (REGISTRY,))
+    hosts |= {directory.name: (ACME,) for directory in directories(environment)}
+    hosts |= {host: (address,) for _, host, address in _databases(environment)}
     servers = dict.fromkeys(server for host in environment.hosts for server in host.time.servers)
     return hosts | {server: (address,) for server, address in zip(servers, cycle(NTP), strict=False)}
+
+
+def _databases(environment: Environment) -> Iterator[tuple[str, str, str]]:
+    """Yield node, name and address of each host of databases."""
+    for number, (host, node) in enumerate(database_nodes(environment).items()):
+        yield node, host, str(DATABASES + number)
 
 
 def _controller(environment: Environment) -> tuple[str, ...]:
@@ -156,10 +175,11 @@ def _interfaces(host: Host) -> tuple[Interface, ...]:
 
 def _refuse_clashes(environment: Environment, lone: dict[str, tuple[str, ...]]) -> None:
     seen = {DNS: "the twin's DNS", PACKAGES: "the twin's package proxy"}
+    seen |= {REGISTRY: "the twin's image registry", ACME: "the twin's ACME authority"}
     seen |= dict.fromkeys(NTP, "the twin's time server")
     seen |= {address: f"the twin's {node}" for node, addresses in lone.items() for address in addresses}
     for host in environment.hosts:
-        if host.name in (WORLD, CONTROLLER, STRANGER):
+        if host.name == WORLD or host.name in lone:
             raise TrunklineError(
                 f"A host named {host.name} cannot have a twin: the twin itself has a node of that name.",
                 "Give the host another name.",

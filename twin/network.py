@@ -9,7 +9,20 @@ from pathlib import Path
 from control.errors import TrunklineError
 from twin.cgroup import mark
 from twin.command import command
-from twin.layout import DNS, LONE_GATEWAYS, NTP, PACKAGES, STRANGER, WORLD, Bridge, Layout, Wire, namespace
+from twin.layout import (
+    ACME,
+    DNS,
+    LONE_GATEWAYS,
+    NTP,
+    PACKAGES,
+    REGISTRY,
+    STRANGER,
+    WORLD,
+    Bridge,
+    Layout,
+    Wire,
+    namespace,
+)
 
 NAMESPACES = Path("/run/netns")
 STRANGERS_NETWORKS = ("203.0.113.0/24", "2001:db8:ffff::/64")
@@ -32,7 +45,7 @@ def make_world(layout: Layout) -> None:
     delete(name)
     command("ip", "netns", "add", name)
     _sysctls(name, _QUIET | _ROUTER)
-    addresses = [f"addr add {address}/32 dev lo" for address in (DNS, *NTP, PACKAGES)]
+    addresses = [f"addr add {address}/32 dev lo" for address in (DNS, *NTP, PACKAGES, REGISTRY, ACME)]
     _batch(name, ["link set lo up", *addresses])
     for bridge in layout.bridges:
         _batch(name, [*_bridge(bridge), *_proxied(layout, bridge)])
@@ -77,6 +90,8 @@ _ROUTER = {
     "net/ipv6/conf/default/proxy_ndp": 1,
     "net/ipv4/conf/all/proxy_arp": 1,
     "net/ipv4/conf/all/rp_filter": 0,
+    # What answers in the world runs under accounts of its own.
+    "net/ipv4/ip_unprivileged_port_start": 0,
 }
 
 

@@ -21,6 +21,7 @@ class Tool(NamedTuple):
 TOOLS: tuple[Tool, ...] = (
     Tool("systemd-nspawn", "systemd-container", "boots the hosts"),
     Tool("mmdebstrap", "mmdebstrap", "builds the hosts' base images"),
+    Tool("buildah", "buildah", "builds the images of containers"),
     Tool("apt-cacher-ng", "apt-cacher-ng", "passes packages on to hosts that have no route out"),
     Tool("dnsmasq", "dnsmasq-base", "answers DNS in the twin's world"),
     Tool("ip", "iproute2", "makes the twin's networks"),
@@ -28,6 +29,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("losetup", "mount", "attaches the hosts' disks"),
     Tool("nsenter", "util-linux", "enters hosts and networks"),
     Tool("ssh-keygen", "openssh-client", "makes the hosts' and the controller's keys"),
+    Tool("openssl", "openssl", "names certificates as a trust store does"),
     Tool("gpgv", "gpgv", "checks the archive's signatures"),
 )
 FILES: dict[str, tuple[str, str]] = {

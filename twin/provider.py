@@ -5,13 +5,15 @@ Everything the twin substitutes is in this file, so that it can be printed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from inventories.model import Environment, stood_in
 from inventories.model.rehearsal import is_rehearsed
 from twin.archive import Suite
-from twin.layout import DNS, NTP, PACKAGES, PACKAGES_PORT
+from twin.layout import ACME, DNS, NTP, PACKAGES, PACKAGES_PORT, REGISTRY
+from twin.outside import directories, registries, uses
+from twin.trust import BUNDLE, OWN
 
 PACKAGES_OF_IMAGE = (
     "apt-utils",
@@ -50,6 +52,12 @@ class Substitution(NamedTuple):
         return f"{self.what}: {self.by} ({self.where})"
 
 
+MASKED = (
+    "console-getty.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+)
+"""Nobody is at the console of a twin's host; each of these takes one of the machine's inotify instances."""
 SUBSTITUTIONS = (
     Substitution("DNS", f"the twin's own server at {DNS}", "/etc/resolv.conf"),
     Substitution("time servers", f"the twin's own servers at {', '.join(NTP)}, by DNS", "DNS"),
@@ -58,6 +66,9 @@ SUBSTITUTIONS = (
         "setting the clock", "chronyd -x, which only measures", "/etc/systemd/system/chrony.service.d"
     ),
     Substitution("dpkg's fsync", "force-unsafe-io", "/etc/dpkg/dpkg.cfg.d/00twin"),
+    Substitution(
+        "console", "nobody there: no login, no question for a password", f"masked: {', '.join(MASKED)}"
+    ),
     Substitution("kernel", "the machine's; only net.* settings are the host's own", "systemd-nspawn"),
 )
 REHEARSED = (
@@ -73,7 +84,33 @@ def substitutions(environment: Environment) -> tuple[Substitution, ...]:
         Substitution(f"OS release of {host}", f"{booted} in place of {declared}", "base image")
         for host, declared, booted in stood_in(environment.name)
     )
-    return (*SUBSTITUTIONS, *releases, *(REHEARSED if is_rehearsed(environment.name) else ()))
+    return (
+        *SUBSTITUTIONS,
+        *_outside(environment),
+        *releases,
+        *(REHEARSED if is_rehearsed(environment.name) else ()),
+    )
+
+
+def _outside(environment: Environment) -> Iterator[Substitution]:
+    if uses(environment):
+        yield Substitution(
+            "trusted authorities", "the public ones, and the twin's own beside them", f"/{OWN}, /{BUNDLE}"
+        )
+    if names := registries(environment):
+        by = f"the twin's registry at {REGISTRY} with images made of Debian packages"
+        yield Substitution("image registries", by, f"DNS: {', '.join(names)}")
+    if found := directories(environment):
+        by = f"pebble at {ACME}; its chains lead to the twin's own authority"
+        yield Substitution("ACME authority", by, f"DNS: {', '.join(dict.fromkeys(d.name for d in found))}")
+        yield Substitution(
+            "ACME accounts",
+            "kept by hosts, registered anew when a twin comes up again",
+            "/etc/letsencrypt/accounts",
+        )
+    for database in environment.databases:
+        by = "the twin's own server, password and authority"
+        yield Substitution(f"managed {database.kind} {database.name}", by, f"DNS: {database.host}")
 
 
 def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from control.errors import TrunklineError
 
-INOTIFY_OF_HOST = 10
-"""Inotify instances of a host at work: systemd 5, a session's systemd 3, dbus, logind (measured)."""
+INOTIFY_OF_HOST = 9
+"""Inotify instances of a host at work: systemd 3, a session's systemd 3, dbus, logind, fail2ban."""
 DISK_MB_OF_HOST = 500
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 

@@ -1,4 +1,4 @@
-"""Snapshots of a whole twin: the disks of all its hosts under one label."""
+"""Snapshots of a whole twin: the disks of all its hosts, and its databases, under one label."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from control.errors import TrunklineError
+from twin.databases import Databases
 from twin.keeper import Keeper
 
+DATABASES = "databases"
 _LABEL = re.compile(r"^[\w-][\w.-]{0,60}$")
 
 
 class Snapshots:
     """The snapshots of one twin."""
 
-    def __init__(self, twin: str, directory: Path, keepers: Collection[Keeper]) -> None:
+    def __init__(self, twin: str, directory: Path, keepers: Collection[Keeper], databases: Databases) -> None:
         self.twin = twin
         self.directory = directory
         self.keepers = keepers
+        self.databases = databases
 
     def labels(self) -> tuple[str, ...]:
         """Return the labels that exist."""
@@ -41,7 +44,9 @@ class Snapshots:
         new = self.directory / f".{label}.new"
         shutil.rmtree(new, ignore_errors=True)
         with ThreadPoolExecutor() as pool:
+            kept = pool.submit(self.databases.keep, new / DATABASES)
             list(pool.map(lambda keeper: keeper.copy_disk(new), self.keepers))
+            kept.result()
         shutil.rmtree(target, ignore_errors=True)
         new.rename(target)
 
@@ -57,7 +62,9 @@ class Snapshots:
                 f"The snapshot {label} has no disk of {', '.join(absent)}.", "Take a new one."
             )
         with ThreadPoolExecutor() as pool:
+            back = pool.submit(self.databases.put_back, source / DATABASES)
             list(pool.map(lambda keeper: keeper.put_disk_back(source), self.keepers))
+            back.result()
 
     def _of(self, label: str) -> Path:
         if not _LABEL.match(label):

@@ -18,22 +18,28 @@ from control import places
 from control.errors import TrunklineError
 from inventories.model import Environment, Release
 from twin import inside, network
+from twin.accounts import remember_accounts
 from twin.archive import Archive, archive
+from twin.authority import Authority
 from twin.cgroup import whole
 from twin.disk import make_loop_nodes
 from twin.enter import enter_argv, refuse_inside
 from twin.identity import controller_key, forget_host_keys, pin_host_keys
 from twin.image import image
+from twin.images import baked_of
 from twin.keeper import Keeper
 from twin.layout import layout_of
+from twin.outside import uses
 from twin.packages import require
 from twin.provider import Substitution, substitutions
 from twin.proxy import Proxy
+from twin.registry import Registry
 from twin.result import Forward, HostStatus, Result, TwinStatus
 from twin.room import require_room
 from twin.snapshots import Snapshots
 from twin.supervisor import HostState
-from twin.world import World
+from twin.world import ACME_ROOT, World
+from twin.world_image import note, world_image
 
 Progress = Callable[[str], None]
 
@@ -48,8 +54,10 @@ class Twin:
         self.home = places.twin_of(self.name)
         self.directory = places.run() / self.name
         self.keepers = {host.name: Keeper(self.name, host) for host in environment.hosts}
-        self.world = World(self.layout, self.directory)
-        self._snapshots = Snapshots(self.name, self.home / "snapshots", self.keepers.values())
+        self.world = World(environment, self.layout, self.directory)
+        self._snapshots = Snapshots(
+            self.name, self.home / "snapshots", self.keepers.values(), self.world.databases
+        )
 
     def up(self, progress: Progress = lambda _: None) -> None:
         """Bring up what is not up, and wait until all hosts have booted; disks that exist are used again."""
@@ -128,6 +136,25 @@ class Twin:
         self._refuse_down()
         self.world.offset = seconds
 
+    def dns(self, name: str, address: str | None) -> None:
+        """Let a name lead to another address; None: to where the environment says, again."""
+        self._refuse_down()
+        self.world.names.put(name, address)
+
+    def database_tls(self, name: str, only: bool) -> None:
+        """Let a managed PostgreSQL take TLS only, as it should, or connections in clear as well."""
+        self._refuse_down()
+        self.world.databases.tls(name, only=only)
+
+    def acme_root(self) -> Path:
+        """Return the PEM file of the root that certificates issued in this twin lead to."""
+        return self.directory / ACME_ROOT
+
+    @property
+    def registry(self) -> Registry:
+        """The image registry: how to reach it, and by which authority."""
+        return self.world.registry
+
     def cut(self, host: str) -> None:
         """Pull a host's network cable."""
         network.set_cable(self.layout, self._keeper(host).host.name, up=False)
@@ -142,13 +169,14 @@ class Twin:
             self._snapshots.take(label)
 
     def restore(self, label: str) -> None:
-        """Put the disks of a label back and boot all hosts from them, cables mended and time truthful."""
+        """Put the disks of a label back and boot all hosts from them; cables, time, names are truthful."""
         require()
         refuse_inside()
         with self._locked():
             self._snapshots.put_back(label)
             self._bring_up(lambda _: None)
             self.world.offset = 0
+            self.world.names.forget()
 
     def snapshots(self) -> tuple[str, ...]:
         """Return the labels that exist."""
@@ -157,7 +185,7 @@ class Twin:
     @property
     def forwards(self) -> list[Forward]:
         """The loopback ports that lead into the twin now."""
-        return self.world.forwards(self.environment)
+        return self.world.forwards()
 
     def substitutions(self) -> tuple[Substitution, ...]:
         """Return what is not as in production."""
@@ -193,9 +221,8 @@ class Twin:
         return self.keepers[host]
 
     def _bring_up(self, progress: Progress) -> None:
-        if (
-            not self.world.whole()
-        ):  # first time, another map, the machine was rebooted, or a command was killed
+        # First time, another map, the machine was rebooted, or a command was killed.
+        if not self.world.whole():
             self._sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
@@ -203,14 +230,22 @@ class Twin:
         make_loop_nodes()
         source = archive()
         port = Proxy().take(self.name, source)
-        self._make_disks(source, port, progress)
-        pin_host_keys(self.name, self.environment, [keeper.disk for keeper in self.keepers.values()])
-        self.world.start(self.environment, port)
-        for keeper in self.keepers.values():
-            if keeper.start():
-                progress(f"booting {keeper.host.name}")
+        with ThreadPoolExecutor() as pool:
+            outside = pool.submit(world_image, source, port, progress) if uses(self.environment) else None
+            containers = pool.submit(baked_of, self.environment, source, port, progress)
+            self._make_disks(source, port, progress)
+            pin_host_keys(self.name, self.environment, [keeper.disk for keeper in self.keepers.values()])
+            self.world.start(port)
+            for keeper in self.keepers.values():
+                if keeper.start():
+                    progress(f"booting {keeper.host.name}")
+        if outside:
+            note(self.name, outside.result())
+            self.world.start_servers(outside.result())
+            self.world.fill_registry(containers.result(), progress)
         for keeper in self.keepers.values():
             keeper.settle(120)
+        remember_accounts(self.world.acme.known(), self.keepers.values(), progress)
 
     def _make_disks(self, source: Archive, proxy_port: int, progress: Progress) -> None:
         key = controller_key(self.name)
@@ -226,7 +261,8 @@ class Twin:
 
     def _make_disk(self, keeper: Keeper, images: dict[str, Path], key: str, progress: Progress) -> None:
         progress(f"making the disk of {keeper.host.name}")
-        keeper.disk.make(keeper.host, self.environment.domain, images[keeper.host.os], key)
+        image, authority = images[keeper.host.os], Authority(self.name).pem
+        keeper.disk.make(keeper.host, self.environment.domain, image, key, authority)
 
     def _sweep(self) -> None:
         """End and remove whatever carries the twin's name, however it came to be."""

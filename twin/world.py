@@ -1,21 +1,34 @@
-"""What answers in a twin's world: DNS, time, the way to packages, and the loopback ports that lead in."""
+"""What answers in a twin's world: names, time, packages, images, certificates, databases, and the ways in."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from control import places
 from inventories.model import Environment
 from twin import network
+from twin.acme import Acme
+from twin.authority import Authority
 from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
-from twin.layout import CONTROLLER, DNS, NTP, PACKAGES, PACKAGES_PORT, STRANGER, WORLD, Layout
+from twin.databases import Databases
+from twin.image import Progress
+from twin.images import publish
+from twin.images.recipes import Recipe
+from twin.layout import CONTROLLER, NTP, PACKAGES, PACKAGES_PORT, STRANGER, WORLD, Layout
+from twin.names import Names
+from twin.outside import database_nodes
 from twin.provider import resolv_conf
+from twin.registry import registry_cell, registry_of
 from twin.result import Forward
 
+ACME_ROOT = "acme-root.pem"
+"""What certificates issued in the twin lead to, among the twin's run-time files."""
 FIRST_FORWARD = 2200
 """Loopback ports begin here: the ports of host n (from 0) at 2200 + 100 n + order."""
 
@@ -23,10 +36,15 @@ FIRST_FORWARD = 2200
 class World:
     """The services of one twin."""
 
-    def __init__(self, layout: Layout, directory: Path) -> None:
+    def __init__(self, environment: Environment, layout: Layout, directory: Path) -> None:
+        self.environment = environment
         self.layout = layout
         self.directory = directory
         self.cgroup = Cgroup(cgroup_of(layout.twin))
+        self.names = Names(layout, directory)
+        self.acme = Acme(environment, layout.twin, directory)
+        self.databases = Databases(environment, layout.twin, directory)
+        self.registry = registry_of(environment, layout.twin)
 
     @property
     def offset(self) -> float:
@@ -52,17 +70,18 @@ class World:
     def _made(self) -> str:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text()}{self.layout.cables()}"
 
-    def start(self, environment: Environment, proxy_port: int) -> None:
+    def start(self, proxy_port: int) -> None:
         """Make the networks and start what answers in them; what runs already stays."""
         (self.directory / "layout.json").write_text(self.layout.to_json())
+        (self.directory / ACME_ROOT).write_text(Authority(self.layout.twin).pem)
         (self.directory / "resolv.conf").write_text(resolv_conf(self.layout.domain))
         if not self.whole():
             network.make_world(self.layout)
-            for node in (CONTROLLER, STRANGER):
+            for node in (CONTROLLER, STRANGER, *database_nodes(self.environment).values()):
                 network.attach(self.layout, node)
             (self.directory / "world.made").write_text(self._made())
         inside = ["nsenter", f"--net={network.path_of(self.layout.twin, WORLD)}", "--"]
-        self._daemon("dns").start([*inside, *self._dnsmasq()], self.cgroup, self.directory / "dns.pid")
+        self.names.start(inside, self.cgroup)
         ready = self.directory / "ntp.ready"
         ntp = [
             sys.executable,
@@ -75,15 +94,37 @@ class World:
         self._daemon("ntp").start([*inside, *ntp], self.cgroup, ready)
         self._relay("packages", None, [self._packages(proxy_port)])
         into = str(network.path_of(self.layout.twin, CONTROLLER))
-        self._relay("forwards", into, [_route(*wanted) for wanted in self._wanted(environment)])
+        self._relay("forwards", into, [_route(*wanted) for wanted in self._wanted()])
 
-    def forwards(self, environment: Environment) -> list[Forward]:
+    def start_servers(self, image: Path) -> None:
+        """Start what the environment asks outside, from the world image; what runs already stays."""
+        with ThreadPoolExecutor() as pool:
+            databases = pool.submit(self.databases.start)
+            self._start_registry(image)
+            self.acme.start(image)
+        databases.result()
+
+    def _start_registry(self, image: Path) -> None:
+        if self.registry.names:
+            data = places.twin_of(self.layout.twin) / "registry"
+            registry = registry_cell(self.registry, image, self.directory / "registry", data)
+            registry.start()
+            registry.settle()
+
+    def fill_registry(self, images: Mapping[Recipe, Path], progress: Progress) -> None:
+        """Put images into the registry; what it was given since it was started is not looked at again."""
+        held, wanted = self.directory / "images.held", "\n".join(sorted(map(str, images.values())))
+        if not held.exists() or held.read_text() != wanted:
+            publish(images, self.registry, progress)
+            held.write_text(wanted)
+
+    def forwards(self) -> list[Forward]:
         """Return the loopback ports that lead in now."""
         try:
             ports = json.loads((self.directory / "forwards.ready").read_text())
         except (OSError, ValueError):
             return []
-        wanted = [forward for forward, _ in self._wanted(environment)]
+        wanted = [forward for forward, _ in self._wanted()]
         return [replace(forward, port=port) for forward, port in zip(wanted, ports, strict=False)]
 
     def _daemon(self, name: str) -> Daemon:
@@ -100,18 +141,10 @@ class World:
         listen = {"namespace": world, "address": PACKAGES, "port": PACKAGES_PORT}
         return {**listen, "to_address": "127.0.0.1", "to_port": proxy_port}
 
-    def _dnsmasq(self) -> list[str]:
-        records = [f"--host-record={name},{','.join(found)}" for name, found in self.layout.names.items()]
-        return [
-            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"),
-            *(f"--listen-address={DNS}", "--bind-interfaces", f"--pid-file={self.directory / 'dns.pid'}"),
-            *("--user=root", "--log-facility=-", "--address=/#/", *records),
-        ]
-
-    def _wanted(self, environment: Environment) -> Iterator[tuple[Forward, str]]:
+    def _wanted(self) -> Iterator[tuple[Forward, str]]:
         """Yield a forward, with the address it leads to, for each TCP port that a host opens; SSH first."""
-        for number, host in enumerate(environment.hosts):
-            openings = host.openings(environment)
+        for number, host in enumerate(self.environment.hosts):
+            openings = host.openings(self.environment)
             single = {o.ports.first: o.why for o in openings if o.protocol == "tcp" and len(o.ports) == 1}
             for order, port in enumerate(sorted(single, key=lambda port: (port != host.ssh.port, port))):
                 wanted = FIRST_FORWARD + 100 * number + order

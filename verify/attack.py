@@ -9,9 +9,8 @@ from typing import Any
 
 from inventories.model import Host
 from verify.collector import program
-from verify.looks import throw_away
 from verify.observed import Observed
-from verify.vantage import Unseen, Vantage
+from verify.vantage import Unseen, Vantage, throw_away
 
 LONGEST = 40.0
 """Seconds after which the attack counts as not noticed."""

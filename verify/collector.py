@@ -8,10 +8,20 @@ from typing import Any
 
 from inventories.model import Environment, Host
 from verify.connection import Connection
+from verify.on_host.all_sections import SECTIONS
 from verify.snapshot import Snapshot
+from verify.stacks import stacks_asked
 
 SOURCES = Path(__file__).resolve().parent / "on_host"
-MODULES = ("section", "accounts", "clock", "daemons", "foreign", "kernel", "packages", "all_sections")
+PROBE_SOURCES = SOURCES.parent / "probes"
+MODULES = (
+    "section", "accounts", "clock", "daemons", "foreign", "kernel", "packages",
+    "engine", "docker", "compose", "databases", "nginx", "certificates", "all_sections",
+)  # fmt: skip
+PROBES = ("postgresql", "redis")
+"""Probes that look from the host itself."""
+SLOW = ("stack_health", "databases")
+"""Sections that ask the applications: a look of its own, beside the one that everything else waits for."""
 SECONDS = 90
 LOADER = """
 import sys, types
@@ -41,7 +51,8 @@ WATCHED: dict[str, tuple[str, ...]] = {
 
 def program(request: dict[str, Any]) -> str:
     """Return the Python program that looks at a host: all its modules, and what is asked."""
-    names = [("verify", ""), ("verify.on_host", "")]
+    names = [("verify", ""), ("verify.on_host", ""), ("verify.probes", "")]
+    names += [(f"verify.probes.{name}", (PROBE_SOURCES / f"{name}.py").read_text()) for name in PROBES]
     sources = [(f"verify.on_host.{name}", (SOURCES / f"{name}.py").read_text()) for name in MODULES]
     return LOADER.format(sources=[*names, *sources], request=request)
 
@@ -62,11 +73,18 @@ def request_for(environment: Environment, host: Host) -> dict[str, Any]:
         "swap_file": host.swap.path if host.swap else None,
         "time_servers": list(host.time.servers),
         "units": {name: list(files) for name, files in WATCHED.items()},
+        "nginx": host.nginx is not None,
+        "certificates": sorted({each.name for each in host.certificates(environment)})
+        if host.certbot
+        else None,
+        **stacks_asked(environment, host),
     }
 
 
-def collect(connection: Connection, environment: Environment) -> Snapshot:
-    """Return everything a host shows from inside. Raises Unreachable."""
+def collect(connection: Connection, environment: Environment, *, slow: bool = False) -> Snapshot:
+    """Return what a host shows from inside: the slow sections, or all others. Raises Unreachable."""
     host = connection.host
-    answer = connection.python(program(request_for(environment, host)), SECONDS)
+    sections = [name for name in SECTIONS if (name in SLOW) is slow]
+    asked = {**request_for(environment, host), "sections": sections}
+    answer = connection.python(program(asked), SECONDS)
     return Snapshot.read(json.loads(answer))

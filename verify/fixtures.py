@@ -8,14 +8,16 @@ import pytest
 import testinfra
 
 from inventories.model import Environment, Host
-from verify import looks
+from verify import looks, web
 from verify.looks import Answers
 from verify.observed import Observed
+from verify.probes.dns import Answer
 from verify.probes.ssh import Offer
 from verify.run import RUN
 from verify.seen_ports import Ports
 from verify.snapshot import Snapshot
 from verify.vantage import Vantage
+from verify.web import Replies, Sockets
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,12 @@ def causes(pytestconfig: pytest.Config, declared: Host) -> dict[str, str]:
 def live(observed: Observed, declared: Host) -> Snapshot:
     """The host as it shows itself from inside."""
     return observed.snapshot(declared)
+
+
+@pytest.fixture
+def asked_now(observed: Observed, declared: Host) -> Snapshot:
+    """What the host's applications and databases answer when they are asked; it takes seconds."""
+    return observed.get("asked_now", declared, looks.asked_now)
 
 
 @pytest.fixture
@@ -84,6 +92,24 @@ def stranger_ports(observed: Observed, declared: Host) -> dict[str, Ports]:
 def root_login(observed: Observed, declared: Host) -> str:
     """What sshd answers the controller's own key for root."""
     return observed.get("root_login", declared, looks.root_login)
+
+
+@pytest.fixture
+def sockets(observed: Observed, declared: Host) -> Sockets:
+    """What TLS on port 443 takes and serves, by name and address, as the world sees it."""
+    return observed.get("sockets", declared, web.sockets)
+
+
+@pytest.fixture
+def replies(observed: Observed, declared: Host) -> tuple[Replies, ...]:
+    """What the sites answer, for each address, as the world sees it."""
+    return observed.get("replies", declared, web.replies)
+
+
+@pytest.fixture
+def resolved(observed: Observed, declared: Host) -> tuple[Answer, ...]:
+    """What the controller's name server says of the certificates' names."""
+    return observed.get("resolved", declared, web.resolved)
 
 
 @pytest.fixture

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from inventories.model import Host
+from verify import web
+from verify.collector import collect
 from verify.connection import root_is_let_in
 from verify.observed import Observed
 from verify.probes.ssh import Login, NotSsh, Offer, ssh_offer
 from verify.seen_ports import Ports, stranger_sees
 from verify.snapshot import Snapshot
-from verify.vantage import Vantage
+from verify.vantage import Vantage, throw_away
 from verify.verdict import NotProven
 
 
@@ -46,6 +47,11 @@ def live(observed: Observed, host: Host) -> Snapshot:
     return observed.snapshot(host)
 
 
+def asked_now(observed: Observed, host: Host) -> Snapshot:
+    """Return what the host's applications and databases answer when they are asked."""
+    return collect(observed.connection(host), observed.environment, slow=True)
+
+
 def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
     """Return what sshd offers on each address, or why nothing was heard, as the controller sees it."""
     found: dict[str, Offer | str] = {}
@@ -71,13 +77,6 @@ def password_login(observed: Observed, host: Host) -> Answers:
     return Answers(place, tuple(Login(**login) for login in seen["logins"]))
 
 
-def throw_away(version: int = 4) -> str:
-    """Return an address of the stranger's own network that nobody else uses (RFC 5737, RFC 3849)."""
-    if version == 6:
-        return f"2001:db8:ffff::{secrets.randbelow(4096) + 4096:x}"
-    return f"203.0.113.{secrets.randbelow(120) + 130}"
-
-
 def stranger_ports(observed: Observed, host: Host) -> dict[str, Ports]:
     """Return what a stranger sees of each address."""
     vantage = stranger(observed)
@@ -93,10 +92,14 @@ def root_login(observed: Observed, host: Host) -> str:
 
 
 LOOKS: dict[str, Callable[[Observed, Host], Any]] = {
+    "asked_now": asked_now,
     "live": live,
     "offers": offers,
     "password_login": password_login,
     "stranger_ports": stranger_ports,
     "root_login": root_login,
+    "sockets": web.sockets,
+    "replies": web.replies,
+    "resolved": web.resolved,
 }
 """By the name of the fixture that hands it over; what the chosen checks need is begun at once."""

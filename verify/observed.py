@@ -44,8 +44,21 @@ class Observed:
             return cast("Future[T]", self._looks[name, host.name])
 
     def get(self, name: str, host: Host, look: Callable[[Observed, Host], T]) -> T:
-        """Return what was seen, waiting for it. Raises what the look raised."""
-        return self.start(name, host, look).result()
+        """Return what was seen, waiting for it. Raises what the look raised.
+
+        What nobody has begun is looked at here and now: a look that waits for another one never waits for a
+        free thread.
+        """
+        with self._guard:
+            begun = self._looks.get((name, host.name))
+            future: Future[T] = cast("Future[T]", begun) if begun is not None else Future()
+            self._looks[name, host.name] = future
+        if begun is None:
+            try:
+                future.set_result(look(self, host))
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
 
     def begin(self, hosts: Iterable[Host], looks: dict[str, Callable[[Observed, Host], Any]]) -> None:
         """Begin several looks at every host."""

@@ -23,6 +23,8 @@ class Packet:
     outward: str = ""
     local: bool = True
     """It is for the host itself, not to be passed on."""
+    original: int = 0
+    """The port it was sent to, before a container's own took its place; 0 where that is `port`."""
 
     def __str__(self) -> str:
         port = f" port {self.port}" if self.port else ""
@@ -111,6 +113,8 @@ _JUDGES: dict[str, Callable[[str, Packet], bool | None]] = {
     "--dports": _port(lambda p: p.port),
     "--sport": _port(lambda p: p.source_port),
     "--sports": _port(lambda p: p.source_port),
+    "--ctorigdstport": lambda text, p: _in_ports(text, p.original or p.port),
+    "--ctdir": lambda text, p: text == "ORIGINAL",
     "--ports": lambda text, p: _in_ports(text, p.port) or _in_ports(text, p.source_port),
     "--src-range": _range(lambda p: p.source),
     "--dst-range": _range(lambda p: p.destination),

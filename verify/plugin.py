@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(
 ) -> Generator[None, None, None]:
     """Choose by id, bring back what the chosen checks need, and put causes before consequences."""
     run = config.stash.get(RUN, None)
-    everything = list(items)
+    everything = [item for item in items if _is_about_a_host(item)]
     yield
     if run is None:
         return
@@ -94,7 +94,7 @@ def _asked(items: list[pytest.Item], run: Run) -> list[pytest.Item]:
     kept = []
     for item in items:
         check = _check(item)
-        if check is None or (run.checks and check.id not in run.checks):
+        if check is None or not _is_about_a_host(item) or (run.checks and check.id not in run.checks):
             continue
         if check.disruptive and not run.disruptive and not run.checks:
             run.report.not_run.append(f"{_host(item).name}/{check.id}")
@@ -128,6 +128,12 @@ def _check(item: pytest.Item) -> Check | None:
     return check_of(getattr(item, "function", None))
 
 
+def _is_about_a_host(item: pytest.Item) -> bool:
+    """Tell apart what pytest makes of a check that no chosen host has anything to do with."""
+    made = getattr(item, "callspec", None)
+    return made is not None and isinstance(made.params.get("declared"), Host)
+
+
 def _host(item: pytest.Item) -> Host:
     host: Host = item.callspec.params["declared"]  # type: ignore[attr-defined]
     return host
@@ -143,9 +149,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         observed = run.look()
     except TrunklineError as error:
         _end(error)
-    for item in session.items:
-        names = [name for name in getattr(item, "fixturenames", ()) if name in LOOKS]
-        observed.begin([_host(item)], {name: LOOKS[name] for name in names})
+    for name, look in LOOKS.items():  # what takes longest is begun first
+        asking = (item for item in session.items if name in getattr(item, "fixturenames", ()))
+        observed.begin({_host(item).name: _host(item) for item in asking}.values(), {name: look})
     try:
         return (yield)
     finally:

@@ -11,6 +11,7 @@ from verify.rules import Table, mentioned
 
 ANYBODY = {4: "203.0.113.66", 6: "2001:db8:ffff::66"}
 """Somebody outside whom nobody declares (RFC 5737, RFC 3849)."""
+PORTS = ("--dport", "--dports", "--ports", "--ctorigdstport")
 NOT_A_SOURCE = tuple(
     map(ip_network, ("127.0.0.0/8", "224.0.0.0/4", "0.0.0.0/8", "::1/128", "ff00::/8", "::/128"))
 )
@@ -43,7 +44,7 @@ def _edges(networks: Iterable[IPv4Network | IPv6Network]) -> Iterator[Address]:
 def ports(tables: Iterable[Table], declared: Iterable[Opening]) -> tuple[int, ...]:
     """Return the edges of every range of ports that a rule or an opening names, from both sides."""
     edges = {1, 65535}
-    for text in (t for table in tables for t in mentioned(table, "--dport", "--dports", "--ports")):
+    for text in (t for table in tables for t in mentioned(table, *PORTS)):
         for part in text.split(","):
             first, _, last = part.partition(":")
             low, high = int(first or 0), int(last or first or 65535)

@@ -32,7 +32,9 @@ OF_SERVICE = {
     "/etc/ssh/": "ssh", "/etc/sudoers": "users", "/etc/fail2ban/": "fail2ban", "/etc/ufw/": "firewall",
     "/etc/default/ufw": "firewall", "/etc/sysctl": "sysctl", "/etc/apt/": "updates",
     "/etc/needrestart/": "updates", "/etc/systemd/journald": "journal",
-    "/etc/chrony/": "time", "/etc/localtime": "time",
+    "/etc/chrony/": "time", "/etc/localtime": "time", "/etc/docker/": "docker",
+    "/etc/trunkline/stacks": "compose", "/etc/nginx/": "nginx", "/etc/nginx": "sites",
+    "/srv/trunkline/": "sites", "/etc/trunkline/certs": "certbot", "/etc/letsencrypt": "certbot",
 }  # fmt: skip
 """Whose check tells of such a file, where it does harm."""
 

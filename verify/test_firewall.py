@@ -10,6 +10,7 @@ from typing import Any
 from inventories.model import Environment, Forward, Host, Opening
 from verify.attack import set_of
 from verify.checks import check
+from verify.containers import written_by_docker
 from verify.packet import Packet
 from verify.probes.arguments import ports as ports_in
 from verify.probes.arguments import ranges
@@ -27,6 +28,8 @@ IPTABLES = {
 }
 BUILT_IN = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
 CLIENTS = {("udp", 68), ("udp", 546)}
+ENGINE = ("dockerd", "docker-proxy")
+"""Whose listeners stand for published ports, which are judged as such."""
 BEHIND = ("raw PREROUTING", "mangle PREROUTING", "nat PREROUTING", "mangle INPUT")
 
 
@@ -77,7 +80,7 @@ def _wrong(table: Table, packet: Packet, wanted: bool, chain: str = "INPUT") -> 
             yield f"{packet} {state} by «{fate.by}»"
 
 
-@check(fault="rule-by-hand", remedy=UFW)
+@check(fault=("rule-before-ufw", "drop-before-ufw"), remedy=UFW)
 def test_kernel_admits_exactly_the_declared(
     declared: Host, live: Snapshot, environment: Environment, evidence: dict[str, Any]
 ) -> None:
@@ -116,15 +119,19 @@ def _passes(forwards: Iterable[Forward], packet: Packet) -> bool:
 
 @check(
     fault="nft-table-by-hand",
+    needs=("docker.engine_answers",),
     remedy="Delete the table or the rules named here, or declare what they are for.",
 )
-def test_no_other_table_decides(live: Snapshot) -> None:
+def test_no_other_table_decides(declared: Host, live: Snapshot) -> None:
     foreign = [f"{family} {table}: {rule}" for family, table, rule in _native_rules(live["nft"])]
     saved = {**live["iptables"], **{f"legacy {k}": v for k, v in live["legacy_tables"].items()}}
     for family, text in saved.items():
         for name, table in tables(text).items():
             if name != "filter" or family.startswith("legacy"):
-                foreign += [f"{family} {name}: {r.text}" for chain in table.values() for r in chain.rules]
+                found = [rule for chain in table.values() for rule in chain.rules]
+                docker = declared.docker is not None and not family.startswith("legacy")
+                strange = [r for r in found if not (docker and written_by_docker(live, name, r))]
+                foreign += [f"{family} {name}: {rule.text}" for rule in strange]
     exactly(foreign, [], of="other rules")
 
 
@@ -184,6 +191,7 @@ def test_every_listener_is_declared(declared: Host, live: Snapshot, environment:
     for each in live["listeners"]:
         loopback = each["address"] == "::1" or each["address"].startswith(("127.", "::ffff:127."))
         known = any(o.protocol == each["protocol"] and each["port"] in o.ports for o in openings)
+        known = known or (declared.docker is not None and each["process"] in ENGINE)
         if not (loopback or known or (each["protocol"], each["port"]) in CLIENTS):
             foreign.append(
                 f"{each['process'] or 'a process'} on {each['address']} {each['protocol']} {each['port']}"
@@ -194,7 +202,7 @@ def test_every_listener_is_declared(declared: Host, live: Snapshot, environment:
 @check(
     fault="stranger-routed-away",
     needs=("firewall.kernel_admits_exactly_the_declared", "firewall.no_other_table_decides",
-           "ssh.daemon_answers_on_every_address"),
+           "ssh.daemon_answers_on_every_address", "nginx.daemon_takes_connections"),
     remedy="Compare with `invoke openings`: a provider's firewall, a route, a stopped service is in the way.",
 )  # fmt: skip
 def test_stranger_reaches_exactly_the_declared(

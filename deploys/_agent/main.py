@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import lock
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AgentError as error:
         if error.report:
             _tell(error.report)
-        return _fail(error.sentence, error.code)
+        return _fail(error.sentence, error.code, error.lines)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return _fail(f"the host refused ({error.strerror or error}{where})", 1)
@@ -45,8 +45,10 @@ def _tell(answer: Any) -> None:
         print(json.dumps(answer, sort_keys=True), flush=True)
 
 
-def _fail(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int, lines: Sequence[str] = ()) -> int:
     with contextlib.suppress(BrokenPipeError):
+        for line in lines:
+            print(line, file=sys.stderr)
         print(" ".join(sentence.split()), file=sys.stderr, flush=True)
     return code
 
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _set_commands(topics.add_parser("set"))
     _guard_commands(topics.add_parser("guard"))
     _record_commands(topics)
+    _stack_commands(topics.add_parser("stack"))
     return parser
 
 
@@ -121,6 +124,17 @@ def _record_commands(topics: Any) -> None:
     _command(release, "show", _release_show)
     _command(topics, "recover", _recover).add_argument("--boot", action="store_true")
     _command(topics, "state", _state)
+
+
+def _stack_commands(parser: argparse.ArgumentParser) -> None:
+    parsers = parser.add_subparsers(required=True, parser_class=_Parser)
+    look = _command(parsers, "look", _stack_look)
+    look.add_argument("name")
+    look.add_argument("--spec", choices=["-"], help="the wanted spec on stdin, in place of the host's")
+    look.add_argument("--settled", action="store_true", help="fail while anything differs")
+    for name in ("converge", "remove"):
+        _command(parsers, name, _stack_change, token=True).add_argument("name")
+        parsers.choices[name].set_defaults(verb=name)
 
 
 def _stdin() -> Any:
@@ -238,6 +252,19 @@ def _release_show(wanted: argparse.Namespace) -> Any:
     from . import release
 
     return {"release": release.show()}
+
+
+def _stack_look(wanted: argparse.Namespace) -> Any:
+    from . import stack
+
+    return stack.look(wanted.name, _stdin() if wanted.spec else None, wanted.settled)
+
+
+def _stack_change(wanted: argparse.Namespace) -> Any:
+    from . import stack
+
+    change = stack.converge if wanted.verb == "converge" else stack.take_away
+    return change(wanted.name, wanted.token)
 
 
 def _recover(wanted: argparse.Namespace) -> Any:

@@ -14,7 +14,7 @@ from .places import state
 from .problem import AgentError
 
 FORMAT = 1
-KINDS = ("file", "unit", "user", "package", "sysctl", "ufw_rule", "swap")
+KINDS = ("file", "unit", "user", "package", "sysctl", "ufw_rule", "swap", "stack", "site")
 Resource = dict[str, Any]
 
 

@@ -15,6 +15,8 @@ class AgentError(Exception):
     def __init__(self, sentence: str, **report: Any) -> None:
         self.sentence = sentence
         self.report: dict[str, Any] = report
+        self.lines: list[str] = []
+        """What belongs to the sentence and is told before it, a line each."""
         super().__init__(sentence)
 
 

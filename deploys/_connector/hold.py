@@ -14,6 +14,8 @@ from deploys._connector.script import STALE_TOKEN
 
 POLL_SECONDS = 2.0
 RENEWALS_A_LEASE = 4
+ACQUIRE_SECONDS = 1200
+"""Who takes the lock first undoes what a killed deploy has left: a stack's old containers start again."""
 
 
 class Hold:
@@ -79,7 +81,8 @@ def acquire(
     arguments = ["lock", "acquire", "--holder", holder, "--purpose", purpose, "--lease", str(lease)]
     while True:
         try:
-            return Hold(line, int(answer(line.connection, arguments)["token"]), lease)
+            token = answer(line.connection, arguments, seconds=ACQUIRE_SECONDS)["token"]
+            return Hold(line, int(token), lease)
         except AgentFailed as error:
             if "held" not in error.said or time.monotonic() >= until or give_up():
                 raise _refused(line, error) from error

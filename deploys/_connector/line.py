@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from control.errors import TrunklineError
 from deploys._connector.connection import Connection, Outcome
@@ -14,6 +16,9 @@ from deploys._connector.script import STALE_TOKEN, fence
 READ_SECONDS = 120
 CHANGE_SECONDS = 1800
 TAIL_LINES = 15
+REPORTED_LINES = 25
+"""A container's last lines, and what was tried with it."""
+GIST_LINES = 3
 INCOMING = "/var/lib/trunkline/incoming"
 
 
@@ -104,9 +109,32 @@ class Line:
 
 
 def tail(outcome: Outcome, lines: int = TAIL_LINES) -> str:
-    """Return the last lines a command said: its errors, or its output where it had none."""
+    """Return the last lines a command said: its errors, or its output where it had none.
+
+    The agent's sentence has but the gist of what a program said that failed; the rest comes before it.
+    """
     said = outcome.errors.strip() or outcome.text.strip()
-    return "\n".join(said.splitlines()[-lines:])
+    whole = _reported(outcome.text) if outcome.errors.strip() else []
+    before = whole[-REPORTED_LINES:] if len(whole) > GIST_LINES else []
+    return "\n".join([*before, *said.splitlines()[-lines:]])
+
+
+def _reported(text: str) -> list[str]:
+    """Return what a failed program said, in the agent's report; nothing where there is no report.
+
+    The program may be the agent itself: its own report within is for programs, and left out.
+    """
+    output = _object(text).get("output")
+    lines = output.strip("\n").splitlines() if isinstance(output, str) else []
+    return [line for line in lines if not _object(line)]
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _upload_script(path: str, size: int) -> str:

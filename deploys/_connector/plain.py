@@ -11,7 +11,7 @@ from deploys._connector.connection import Connection
 from deploys._connector.hold import Hold, acquire
 from deploys._connector.line import Line
 from deploys._connector.route import route_to
-from deploys._engine import secrets
+from deploys._engine import images, secrets
 from inventories.model import Environment, ModelError, load
 
 LEASE_SECONDS = 60
@@ -69,9 +69,19 @@ def _prepared(environment: Environment) -> str:
             from control.target import target
 
             secrets.load(store_of(target(environment.name)).needed(environment.secrets()))
+        _build(environment)
         if environment.in_twin:
             from twin.enter import enter
 
             enter(instance, "controller")
         _ready[environment.name] = instance
     return _ready[environment.name]
+
+
+def _build(environment: Environment) -> None:
+    """Have the declared images built, by the same builder as `invoke deploy`."""
+    from control.builds import built
+    from control.progress import SilentBoard
+    from control.target import target
+
+    images.load(built(target(environment.name), SilentBoard()))

@@ -83,4 +83,4 @@ def _written(secret: str) -> Iterator[str]:
     yield base64.b64encode(f"{secret}\n".encode()).decode()
     lines = secret.splitlines()
     if len(lines) > 1:
-        yield from (line for line in lines if len(line) >= SHORTEST_LINE)
+        yield from (line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----"))

@@ -14,7 +14,7 @@ from deploys._connector import agent
 from deploys._connector.connection import Outcome
 from deploys._connector.hold import Hold, acquire
 from deploys._connector.line import Line
-from deploys._engine import secrets
+from deploys._engine import images, secrets
 from deploys._engine.apply import Application
 from deploys._engine.confirm import confirm_guard
 from deploys._engine.fleet import Fleet, at_once
@@ -124,6 +124,7 @@ class Session:
 
     def _make_plan(self, request: Request) -> Result:
         names = self.fleet.chosen(request.get("hosts"))
+        images.load(request.get("images") or {})
         plan = self._plan = make_plan(self.fleet, names, _function(self._deploy))
         for steps in (plan.steps.get(name, []) for name in names):
             for step in steps:

@@ -22,6 +22,8 @@ from deploys._ops.managed import ManagedFile
 from deploys._ops.operation import operation
 
 INCOMING = "/var/lib/trunkline/incoming"
+PATIENCE = 300
+"""Seconds for everything about a set but its loading: another agent's work, the checker, the proof."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Checks:
     load: tuple[str, ...] | None = None
     loaded: tuple[str, ...] | None = None
     loaded_within: int = 0
+    load_seconds: int = 60
+    """How long loading may take; where it fails, as long again for loading what stood before."""
 
 
 UNCHECKED = Checks()
@@ -111,6 +115,7 @@ def _asked(checks: Checks) -> dict[str, Any]:
         "load": list(checks.load) if checks.load else None,
         "loaded": list(checks.loaded) if checks.loaded else None,
         "loaded_within": checks.loaded_within,
+        "load_seconds": checks.load_seconds,
     }
 
 
@@ -118,7 +123,7 @@ def applied(service: str, files: Sequence[ManagedFile], checks: Checks) -> Itera
     """Yield the commands that put a set in place."""
     path = f"{INCOMING}/{service}-{re.sub('[^a-z0-9]+', '-', report.step())}.tar"
     yield FileUploadCommand(io.BytesIO(packed(service, files, checks)), path)
-    yield StringCommand(agent("set", "apply", path))
+    yield StringCommand(agent("set", "apply", path), _timeout=2 * (checks.load_seconds + PATIENCE))
 
 
 def agent(*words: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyinfra import context
 
-from deploys._ops.facts.look import Accounts, Files, System
+from deploys._ops.facts.look import Accounts, Files, Stacks, System
 from deploys._ops.managed import ManagedFile
 
 KEY = "trunkline_wanted"
@@ -24,6 +24,11 @@ class Wanted:
     sysctls: tuple[tuple[str, str], ...] = ()
     accounts: tuple[str, ...] = ()
     swap: str | None = None
+    stacks: tuple[str, ...] = ()
+    """What each stack shall be, as JSON."""
+    images: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+    agent: str = ""
 
 
 def begin(wanted: Wanted) -> None:
@@ -61,4 +66,17 @@ def system() -> dict[str, Any]:
         "swap": asked.swap,
     }
     found: dict[str, Any] = context.host.get_fact(System, json.dumps(question, separators=(",", ":")))
+    return found
+
+
+def stacks() -> dict[str, Any]:
+    """Return what containers have to do with: images, what references mean, upstreams, what stacks run."""
+    asked = wanted()
+    question = {
+        "stacks": [json.loads(spec) for spec in asked.stacks],
+        "images": sorted(asked.images),
+        "upstreams": sorted(asked.upstreams),
+        "agent": asked.agent,
+    }
+    found: dict[str, Any] = context.host.get_fact(Stacks, json.dumps(question, separators=(",", ":")))
     return found

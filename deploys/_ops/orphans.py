@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deploys._ops import accounts, files, manifest, swap, systemd
+from deploys._ops import accounts, files, manifest, site_files, stack, swap, systemd
 from deploys._ops.live import Wanted
 from deploys._ops.managed import ManagedFile
 
@@ -22,6 +22,9 @@ ESSENTIAL_UNITS = (
 """How the system's own units begin: whatever a manifest says, without them a host cannot be reached."""
 ESSENTIAL_FILES = ("/etc/ssh/sshd_config", "/etc/sudoers", "/etc/fstab", "/etc/localtime")
 """Files that the system itself lives by: they stay as they are when nobody declares them any longer."""
+
+RELOAD = "systemctl daemon-reload && { ! systemctl is-active --quiet nginx || systemctl reload nginx; }"
+"""Whose files they were is not asked: a reload of what did not change disturbs nobody."""
 
 
 def orphaned_files(declared: Sequence[manifest.Resource]) -> list[ManagedFile]:
@@ -49,9 +52,12 @@ def asked_for(wanted: Wanted, declared: Sequence[manifest.Resource]) -> Wanted:
 
 
 def orphans(declared: Sequence[manifest.Resource]) -> None:
-    """Take away what is no longer declared. Packages stay until `invoke prune`; homes and data always."""
+    """Take away what is no longer declared. Packages stay until `invoke prune`; homes, volumes, certificates
+    and data always."""
+    stack.removed(manifest.gone(declared, "stack"), name="orphans: stacks")
+    site_files.removed(declared, name="orphans: sites")
     systemd.removed(orphaned_units(declared), name="orphans: units")
-    reload = files.Checks(load=("systemctl", "daemon-reload"))
+    reload = files.Checks(load=("sh", "-c", RELOAD))
     files.managed_set("orphans", orphaned_files(declared), reload, name="orphans: files")
     accounts.locked(manifest.gone(declared, "user"), name="orphans: accounts")
     swap.swap_removed(manifest.gone(declared, "swap"), name="orphans: swap")

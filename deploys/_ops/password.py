@@ -32,7 +32,7 @@ def wanted(secret: Secret, place: str) -> str:
     """
     value = secrets.value(secret)
     _refuse_untypable(secret, value)
-    return secrets.conceal(_hash(value, place))
+    return secrets.conceal(hashed(value, place))
 
 
 def digest(field: str) -> str:
@@ -41,14 +41,15 @@ def digest(field: str) -> str:
 
 
 @cache
-def _hash(value: str, place: str) -> str:
+def hashed(value: str, place: str, method: bytes = METHOD, cost: int = COST) -> str:
+    """Return the hash of a value at a place by a method of crypt(5)."""
     # The salt must be the same on every run, another at each place, and no cheaper to test guesses with than
     # the hash: a plain HMAC of the password would be a fast hash of it, for whoever sees the salt.
     salt = hashlib.scrypt(value.encode(), salt=place.encode(), n=1 << 14, r=8, p=1, dklen=SALT_BYTES)
     library = _library()
     setting = ctypes.create_string_buffer(OUTPUT_BYTES)
     data = ctypes.create_string_buffer(DATA_BYTES)
-    if not library.crypt_gensalt_rn(METHOD, ctypes.c_ulong(COST), salt, SALT_BYTES, setting, OUTPUT_BYTES):
+    if not library.crypt_gensalt_rn(method, ctypes.c_ulong(cost), salt, SALT_BYTES, setting, OUTPUT_BYTES):
         raise _without_yescrypt()
     if not library.crypt_rn(value.encode(), setting.value, data, DATA_BYTES):
         raise _without_yescrypt()

@@ -1,11 +1,17 @@
 """The model: an environment of servers as one typed, frozen value."""
 
+from inventories.model.certbot import Certbot
+from inventories.model.certificate import Certificate
+from inventories.model.compose import Build, Compose, Container, Health, Migration, Published, Stack
+from inventories.model.database import Database
+from inventories.model.docker import Docker
 from inventories.model.environment import Environment
 from inventories.model.fail2ban import Fail2ban
 from inventories.model.firewall import Firewall, Forward
 from inventories.model.host import Host
 from inventories.model.journal import Journal
 from inventories.model.load import checked, environment_names, load, stood_in
+from inventories.model.nginx import AuthUser, BasicAuth, Files, Nginx, Proxy, Rate, Site
 from inventories.model.openssh import OpenSsh
 from inventories.model.problem import ModelError, Problem, lines, refusal
 from inventories.model.record import Record, Service
@@ -20,26 +26,44 @@ from inventories.model.values import ControllerKey, Jail, Network, Opening, Port
 
 __all__ = [
     "RELEASES",
+    "AuthUser",
+    "BasicAuth",
+    "Build",
+    "Certbot",
+    "Certificate",
+    "Compose",
+    "Container",
     "ControllerKey",
+    "Database",
+    "Docker",
     "Environment",
     "Fail2ban",
+    "Files",
     "Firewall",
     "Forward",
+    "Health",
     "Host",
     "Jail",
     "Journal",
+    "Migration",
     "ModelError",
     "Network",
+    "Nginx",
     "OpenSsh",
     "Opening",
     "PortRange",
     "Problem",
+    "Proxy",
     "PublicKey",
+    "Published",
+    "Rate",
     "Record",
     "Release",
     "Secret",
     "Service",
+    "Site",
     "Ssh",
+    "Stack",
     "Swap",
     "Sysctl",
     "Time",

@@ -10,12 +10,14 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from inventories.model import fault
+from inventories.model.database import Database
 from inventories.model.host import Host
 from inventories.model.leaves import leaves
 from inventories.model.names import DomainName
 from inventories.model.neighbours import lint_environment
 from inventories.model.problem import ModelError, Problem
 from inventories.model.record import Record
+from inventories.model.shared import lint_shared
 from inventories.model.values import Network, Secret
 from inventories.model.wanted import Wanted
 
@@ -42,6 +44,8 @@ class Environment(Record):
     controllers: Annotated[tuple[Network, ...], Field(min_length=1)]
     """Where deploys come from: always admitted to SSH, never banned."""
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
+    databases: tuple[Database, ...] = ()
+    """Managed databases that the stacks use."""
     in_twin: bool = False
     """The environment exists as a twin only; it may use documentation addresses (RFC 5737, RFC 3849)."""
 
@@ -56,6 +60,22 @@ class Environment(Record):
                 return host
         raise KeyError(name)
 
+    def database(self, name: str) -> Database:
+        """Return one managed database by its name; KeyError when there is none."""
+        for database in self.databases:
+            if database.name == name:
+                return database
+        raise KeyError(name)
+
+    def served(self) -> dict[str, Host]:
+        """Collect every name that a certificate of a host is for, with that host."""
+        return {
+            name: host
+            for host in reversed(self.hosts)
+            for certificate in host.certificates(self)
+            for name in certificate.names
+        }
+
     def never_banned(self, host: Host) -> tuple[Network, ...]:
         """Collect the networks that no jail of this host may ever ban."""
         hosts = tuple(type(i.network)(i.ip) for h in self.hosts for _, i in h.interfaces)
@@ -68,15 +88,20 @@ class Environment(Record):
     def lint(self, without: Mapping[str, frozenset[str]] | None = None) -> Iterator[Problem]:
         """Yield what no single service can see.
 
-        `without` names, by host, the services that are wrong in themselves: neither they nor the services
-        that judge them are looked at.
+        `without` names, by host ("" is the environment itself), the fields that are wrong in themselves:
+        neither they nor the services that judge them are looked at.
         """
+        without = without or {}
         yield from lint_environment(self)
+        if not any(without.values()):
+            yield from lint_shared(self)
         for host in self.hosts:
-            wrong = (without or {}).get(host.name, frozenset())
+            wrong = without.get(host.name, frozenset())
             for name, service in host.services.items():
                 if name not in wrong and not (wrong and service.collects):
                     yield from service.lint(host, self)
+                if not wrong and not without.get("", ()):
+                    yield from service.between(host, self)
 
     def resolved(self) -> dict[str, Any]:
         """Return everything that is declared, with what each host collects from its services, for JSON.
@@ -87,6 +112,7 @@ class Environment(Record):
         for host, its in zip(self.hosts, declared["hosts"], strict=True):
             its["openings"] = [each.model_dump(mode="json") for each in host.openings(self)]
             its["jails"] = [each.model_dump(mode="json") for each in host.jails(self)]
+            its["certificates"] = [each.model_dump(mode="json") for each in host.certificates(self)]
             its["sysctls"] = host.sysctls(self)
             its["never_banned"] = [str(network) for network in self.never_banned(host)]
             its["undisturbed"] = list(host.undisturbed(self))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from inventories.model.problem import ModelError, Problem
-from inventories.model.sentence import Fault, fault_of, step
+from inventories.model.sentence import Fault, called, fault_of, step
 
 _reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
@@ -113,7 +114,7 @@ def _try(
     except ValidationError as error:
         wrong = {str(each["loc"][0]) for each in error.errors() if each["loc"]}
         details = [each for each in error.errors() if not each["loc"] or each["loc"][0] not in fields]
-        own = [fault_of(each, kind, given) for each in details]
+        own = [fault_of(each, kind, given) for each in details if not _follows(each, details)]
     if not kind.partial:
         return None, own
     right = {key: value for key, value in whole.items() if key not in wrong}
@@ -121,6 +122,14 @@ def _try(
         return construct(**_standing(kind, right, fields | wrong)), own
     except ValidationError:
         return None, own
+
+
+def _follows(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """Say whether a list is too short only because its items are wrong."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(
+        each["loc"][: len(loc)] == loc and len(each["loc"]) > len(loc) for each in others
+    )
 
 
 def _standing(kind: type[Any], right: dict[str, Any], wrong: set[str]) -> dict[str, Any]:
@@ -137,9 +146,11 @@ def _whole(value: Any, path: tuple[str, ...], below: list[tuple[tuple[str, ...],
     if isinstance(value, list | tuple):
         items = [_whole(item, (*path, step(item, index)), below) for index, item in enumerate(value)]
         return tuple(item for item in items if not isinstance(item, Broken))
+    if isinstance(value, dict):
+        pairs = {key: _whole(item, (*path, f"[{key}]"), below) for key, item in value.items()}
+        return {key: item for key, item in pairs.items() if not isinstance(item, Broken)}
     return value
 
 
 def _name(given: dict[str, Any]) -> str:
-    name = given.get("name", "")
-    return name if isinstance(name, str) else ""
+    return called(given)

@@ -78,7 +78,7 @@ class Firewall(Service):
         ]
         extra = [(f"extra[{index}]", opening) for index, opening in enumerate(self.extra)]
         for (name, one), (other, two) in combinations(contributed, 2):
-            if _overlap(one, two):
+            if name != other and _overlap(one, two):
                 yield self.problem(
                     host,
                     other,

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import Field
 
 from inventories.model.addresses import Interface4, Interface6
+from inventories.model.certbot import Certbot
+from inventories.model.certificate import Certificate
+from inventories.model.compose import Compose
+from inventories.model.docker import Docker
 from inventories.model.fail2ban import Fail2ban
 from inventories.model.firewall import Firewall
 from inventories.model.journal import Journal
 from inventories.model.names import HostName
+from inventories.model.nginx import Nginx
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release, ReleaseName
 from inventories.model.ssh import Ssh
@@ -62,6 +67,10 @@ class Host(Record):
     time: Time = Time()
     journal: Journal = Journal()
     swap: Swap | None = None
+    docker: Docker | None = None
+    nginx: Nginx | None = None
+    compose: Compose | None = None
+    certbot: Certbot | None = None
 
     @property
     def release(self) -> Release:
@@ -93,6 +102,12 @@ class Host(Record):
     def jails(self, environment: Environment) -> tuple[Jail, ...]:
         """Collect the jails that the services contribute."""
         return tuple(_each((), (service.jails(self, environment) for service in self.services.values())))
+
+    def certificates(self, environment: Environment) -> tuple[Certificate, ...]:
+        """Collect the certificates that the services need."""
+        return tuple(
+            _each((), (service.certificates(self, environment) for service in self.services.values()))
+        )
 
     def sysctls(self, environment: Environment) -> dict[str, str]:
         """Collect the kernel settings of all services; `sysctl` itself has the last word."""

@@ -11,7 +11,7 @@ from typing import Any
 from inventories.model.environment import Environment
 from inventories.model.fault import Broken, Reading, problem_of, reading
 from inventories.model.problem import ModelError, Problem
-from inventories.model.rehearsal import BOOTED_AS, is_rehearsed, rehearsed
+from inventories.model.rehearsal import booted_as, is_rehearsed, rehearsed
 
 INVENTORIES = Path(__file__).resolve().parent.parent
 
@@ -47,7 +47,8 @@ def stood_in(name: str) -> tuple[tuple[str, str, str], ...]:
     if not is_rehearsed(name) or name not in environment_names():
         return ()
     declared: Environment = importlib.import_module(f"inventories.{name}").environment
-    return tuple((host.name, host.os, BOOTED_AS[host.os]) for host in declared.hosts if host.os in BOOTED_AS)
+    booted = ((host.name, host.os, booted_as(host)) for host in declared.hosts)
+    return tuple((name, declares, boots) for name, declares, boots in booted if declares != boots)
 
 
 def _declared(name: str, module: str) -> Any:
@@ -75,7 +76,7 @@ def _problems(declared: Any, here: Reading) -> list[Problem]:
     if isinstance(whole, Environment):
         wrong = {each.name: each.fields for each in here.broken if each.record == "Host"}
         own = declared.fields if isinstance(declared, Broken) else frozenset()
-        found = whole.lint(wrong)
+        found = whole.lint({**wrong, "": own - {"hosts"}})
         problems += [each for each in found if each.host or each.field.partition("[")[0] not in own]
     elif not isinstance(declared, Broken):
         problems.append(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv6Interface
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from inventories.model.addresses import WIDEST, host_network, is_documentation, too_wide
-from inventories.model.leaves import leaves, place_of
-from inventories.model.names import is_example
+from inventories.model.addresses import WIDEST, host_network, too_wide
+from inventories.model.examples import lint_examples
 from inventories.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def lint_environment(environment: Environment) -> Iterator[Problem]:
         yield from _between(one, two)
     yield from _controllers(environment)
     if not environment.in_twin:
-        yield from _examples(environment)
+        yield from lint_examples(environment)
 
 
 def _name(environment: Environment, host: Host) -> Iterator[Problem]:
@@ -158,31 +157,3 @@ def _controllers(environment: Environment) -> Iterator[Problem]:
                 "an address of its own",
                 "give the twin's controller another one",
             )
-
-
-def _examples(environment: Environment) -> Iterator[Problem]:
-    if is_example(environment.domain):
-        yield Problem(
-            "",
-            "",
-            "domain",
-            f"{environment.domain} is an example name",
-            "a domain of yours",
-            "write the domain your servers' names end in",
-            example=True,
-        )
-    for path, value in leaves(environment):
-        network = value.network if isinstance(value, IPv4Interface | IPv6Interface) else value
-        if not isinstance(network, IPv4Network | IPv6Network) or not is_documentation(network):
-            continue
-        host, rest = (path[1][1:-1], path[2:]) if path[0] == "hosts" else ("", path)
-        service, field = (rest[0], rest[1:]) if host and len(rest) > 1 else ("", rest)
-        yield Problem(
-            host,
-            service,
-            place_of(field),
-            f"{value} is a documentation address",
-            "an address that exists",
-            "replace it by your own (RFC 5737, RFC 3849)",
-            example=True,
-        )

@@ -13,6 +13,7 @@ from inventories.model.problem import Problem
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 
+    from inventories.model.certificate import Certificate
     from inventories.model.environment import Environment
     from inventories.model.host import Host
     from inventories.model.values import Jail, Opening
@@ -57,6 +58,10 @@ class Service(Record):
         """Yield the fail2ban jails that protect this service."""
         yield from ()
 
+    def certificates(self, host: Host, environment: Environment) -> Iterator[Certificate]:
+        """Yield the certificates this service needs from the ACME authority."""
+        yield from ()
+
     def sysctls(self, host: Host, environment: Environment) -> Iterator[tuple[str, str]]:
         """Yield the kernel settings this service needs, as (key, value)."""
         yield from ()
@@ -67,6 +72,10 @@ class Service(Record):
 
     def lint(self, host: Host, environment: Environment) -> Iterator[Problem]:
         """Yield what no single field can see: this record against its host and environment."""
+        yield from ()
+
+    def between(self, host: Host, environment: Environment) -> Iterator[Problem]:
+        """Yield what contradicts the host's other services; not asked while one of them is wrong."""
         yield from ()
 
     def problem(

@@ -18,6 +18,12 @@ BOOTED_AS: dict[ReleaseName, ReleaseName] = {"ubuntu22.04": "debian12", "ubuntu2
 """What stands in for a release that a twin cannot boot."""
 
 
+def booted_as(host: Host) -> ReleaseName:
+    """Return the release that a host of a twin boots: one that has an engine where the host declares it."""
+    stands_in = BOOTED_AS.get(host.os, host.os)
+    return "debian13" if host.docker and stands_in != host.os else stands_in
+
+
 def is_rehearsed(name: str) -> bool:
     """Say whether this process rehearses the environment of that name."""
     return os.environ.get(VARIABLE) == name
@@ -37,4 +43,4 @@ def _host(host: Host) -> Host:
         for user in host.users.accounts
     )
     users = host.users.model_copy(update={"accounts": accounts})
-    return host.model_copy(update={"users": users, "os": BOOTED_AS.get(host.os, host.os)})
+    return host.model_copy(update={"users": users, "os": booted_as(host)})

@@ -17,8 +17,14 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "fail2ban": ("fail2ban", "python3-systemd", "nftables"),
     "updates": ("unattended-upgrades", "needrestart"),
     "time": ("chrony", "tzdata"),
+    "nginx": ("nginx",),
+    "certbot": ("certbot",),
 }
 """Packages of each service; all four releases use the same names for these."""
+ENGINE_OF_DEBIAN_13 = ("docker.io", "docker-cli", "docker-compose")
+ENGINE_OF_UBUNTU = ("docker.io", "docker-compose-v2")
+ENGINE_OF_DOCKER = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin")
+"""The engine with Compose v2, as Docker's own repository names it on every release."""
 UNITS: dict[str, tuple[str, ...]] = {
     "ssh": ("ssh.service",),
     "firewall": ("ufw.service",),
@@ -26,6 +32,9 @@ UNITS: dict[str, tuple[str, ...]] = {
     "updates": ("unattended-upgrades.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
     "time": ("chrony.service",),
     "journal": ("systemd-journald.service",),
+    "docker": ("containerd.service", "docker.socket", "docker.service"),
+    "nginx": ("nginx.service",),
+    "certbot": ("certbot.timer",),
 }
 """Units that run where a service is deployed."""
 DEBIAN_SECURITY = (
@@ -57,6 +66,12 @@ class Release(Record):
     """Version of /usr/bin/python3."""
     systemd: int
     openssh: OpenSsh
+    nginx: tuple[int, int]
+    """Version of the distribution's nginx."""
+    openssl: tuple[int, int]
+    """Version of the OpenSSL that nginx uses."""
+    certbot: tuple[int, int]
+    """Version of the distribution's Certbot."""
     ssh_socket_activated: bool = False
     """sshd's port is the socket unit's where this is true (Ubuntu 22.10 and later)."""
     ssh_socket_generated: bool = False
@@ -75,6 +90,8 @@ class Release(Record):
     """
     packages: dict[str, tuple[str, ...]] = PACKAGES
     units: dict[str, tuple[str, ...]] = UNITS
+    engine: tuple[str, ...] = ()
+    """The distribution's container engine with Compose v2; nothing where it has only Compose v1."""
     time_unit: str = "chrony.service"
     time_config: str = "/etc/chrony/chrony.conf"
     ssh_unit: str = "ssh.service"
@@ -88,6 +105,11 @@ class Release(Record):
         """OpenSSH knows mlkem768x25519-sha256 (9.9 and later)."""
         return "mlkem768x25519-sha256" in self.openssh.kex
 
+    @property
+    def post_quantum_tls(self) -> bool:
+        """OpenSSL knows X25519MLKEM768 (3.5 and later)."""
+        return self.openssl >= (3, 5)
+
 
 RELEASES: dict[str, Release] = {
     release.name: release
@@ -96,24 +118,29 @@ RELEASES: dict[str, Release] = {
             name="debian12", os_id="debian", version_id="12", codename="bookworm",
             end_of_support=date(2026, 7, 11), end_of_lts=date(2028, 6, 30),
             python=(3, 11), systemd=252, openssh=OPENSSH_9_2, security_origins=DEBIAN_SECURITY,
+            nginx=(1, 22), openssl=(3, 0), certbot=(2, 1),
         ),
         Release(
             name="debian13", os_id="debian", version_id="13", codename="trixie",
             end_of_support=date(2028, 8, 9), end_of_lts=date(2030, 6, 30),
             python=(3, 13), systemd=257, openssh=OPENSSH_10_0, security_origins=DEBIAN_SECURITY,
+            engine=ENGINE_OF_DEBIAN_13,
+            nginx=(1, 26), openssl=(3, 5), certbot=(4, 0),
         ),
         Release(
             name="ubuntu22.04", os_id="ubuntu", version_id="22.04", codename="jammy",
             end_of_support=date(2027, 6, 1), end_of_lts=date(2032, 4, 21),
             python=(3, 10), systemd=249, openssh=OPENSSH_8_9, security_origins=UBUNTU_SECURITY,
-            netplan=True, snap=True, needrestart_preinstalled=True,
+            nginx=(1, 18), openssl=(3, 0), certbot=(1, 21),
+            netplan=True, snap=True, needrestart_preinstalled=True, engine=ENGINE_OF_UBUNTU,
         ),
         Release(
             name="ubuntu24.04", os_id="ubuntu", version_id="24.04", codename="noble",
             end_of_support=date(2029, 5, 31), end_of_lts=date(2034, 4, 25),
             python=(3, 12), systemd=255, openssh=OPENSSH_9_6, security_origins=UBUNTU_SECURITY,
+            nginx=(1, 24), openssl=(3, 0), certbot=(2, 9),
             ssh_socket_activated=True, ssh_socket_generated=True,
-            netplan=True, snap=True, needrestart_preinstalled=True,
+            netplan=True, snap=True, needrestart_preinstalled=True, engine=ENGINE_OF_UBUNTU,
         ),
     )
 }  # fmt: skip

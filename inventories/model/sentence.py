@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -35,8 +36,14 @@ class Fault:
 
 def step(item: Any, index: int) -> str:
     """Return the path element of an item: by its name where it has one."""
-    name = item.get("name") if isinstance(item, dict) else getattr(item, "__dict__", {}).get("name")
-    return f"[{name}]" if isinstance(name, str) and name else f"[{index}]"
+    return f"[{called(item if isinstance(item, dict) else getattr(item, '__dict__', {})) or index}]"
+
+
+def called(fields: Mapping[str, Any]) -> str:
+    """Return what a record of these fields is called: its name, the first of its names, or its path."""
+    name = fields.get("name") or fields.get("names") or fields.get("path")
+    first = name[0] if isinstance(name, list | tuple) and name else name
+    return first if isinstance(first, str) else ""
 
 
 def fault_of(error: ErrorDetails, kind: type[Any], given: dict[str, Any]) -> Fault:
@@ -85,12 +92,14 @@ def _instead(name: str, choices: list[str], *, known: bool = True) -> str:
 
 
 def _path(loc: tuple[int | str, ...], given: Any) -> tuple[str, ...]:
-    path, value = [], given
+    path: list[str] = []
+    value = given
     for each in loc:
         if each == "[key]":
             break
         if isinstance(each, str):
-            path.append(each if each.isidentifier() else f"[{each}]")
+            within = isinstance(value, dict) and bool(path)
+            path.append(f"[{each}]" if within or not each.isidentifier() else each)
             value = value.get(each) if isinstance(value, dict) else getattr(value, each, None)
         else:
             value = value[each] if isinstance(value, list | tuple) and each < len(value) else None

@@ -31,6 +31,21 @@ class Wanted:
             raise refusal(shown(value), self.what, self.remedy) from None
 
 
+@dataclass(frozen=True)
+class Choice(Wanted):
+    """Annotates a union: one sentence for all of its alternatives."""
+
+    hidden: str = ""
+    """What is said instead of the value, where the value may be a secret."""
+
+    def _checked(self, value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            seen = self.hidden or shown(value)
+            raise refusal(seen, self.what, self.remedy, bare=not self.hidden) from None
+
+
 def refusal(seen: str, wanted: str, remedy: str, *, bare: bool = True) -> PydanticCustomError:
     """Return the error that a validator raises: what was seen, what was wanted, what to do."""
     return PydanticCustomError(

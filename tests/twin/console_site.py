@@ -8,7 +8,7 @@ from inventories.model import Environment, Host, Users
 
 def declared(host: Host, environment: Environment) -> None:
     """Make the accounts and close SSH to passwords, as the whole deploy does."""
-    site.begin(host, environment, site.resources(host, environment))
+    site.begin(host, environment)
     users.users(host, environment)
     ssh.ssh(host, environment)
 

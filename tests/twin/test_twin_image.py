@@ -44,12 +44,12 @@ def test_another_date_of_any_suite_is_another_image(monkeypatch: pytest.MonkeyPa
     suites = archive().suites(RELEASES["debian12"])
     dates = dict.fromkeys((suite.name for suite in suites), "Sat, 14 Nov 2026 09:00:00 UTC")
     monkeypatch.setattr(image, "_release_date", lambda suite, port: dates[suite.name])
-    first = image._state(suites, 1)
+    first = image.state(suites, 1)
     assert first.startswith("20261114T090000-")
-    assert image._state(suites, 2) == first
+    assert image.state(suites, 2) == first
     for suite in suites:
         monkeypatch.setitem(dates, suite.name, "Fri, 13 Nov 2026 09:00:00 UTC")
-        assert image._state(suites, 1) != first
+        assert image.state(suites, 1) != first
         monkeypatch.setitem(dates, suite.name, "Sat, 14 Nov 2026 09:00:00 UTC")
 
 

@@ -8,10 +8,18 @@ from ipaddress import IPv4Interface, IPv4Network
 import pytest
 
 from control.errors import TrunklineError
-from inventories.model import Environment
+from inventories.model import Environment, load
 from twin import archive, ntp
 from twin.archive import Archive, Suite
-from twin.layout import DNS, NTP, Layout, layout_of
+from twin.layout import ACME, DNS, NTP, REGISTRY, Layout, layout_of
+from twin.outside import servers
+
+
+@pytest.fixture
+def lab() -> Environment:
+    """The laboratory's two plain hosts."""
+    whole = load("lab")
+    return whole.model_copy(update={"hosts": (whole.host("edge1"), whole.host("edge2")), "databases": ()})
 
 
 def with_host(lab: Environment, **changes: object) -> Environment:
@@ -88,6 +96,50 @@ def test_dns_knows_the_hosts_and_the_time_servers(lab: Environment) -> None:
         "ntp1.lab.example": (NTP[0],),
         "ntp2.lab.example": (NTP[1],),
     }
+
+
+def test_dns_knows_what_web_hosts_serve_and_what_they_ask_outside() -> None:
+    names = layout_of(load("lab"), "a").names
+    for site in ("shop.lab.example", "www.shop.lab.example", "crm.lab.example"):
+        assert names[site] == names["web1.lab.example"] == ("198.51.100.21",)
+    assert names["registry-1.docker.io"] == (REGISTRY,)
+    assert names["acme-v02.api.letsencrypt.org"] == names["acme-staging-v02.api.letsencrypt.org"] == (ACME,)
+    assert (names["db.lab.example"], names["cache.lab.example"]) == (("192.0.2.200",), ("192.0.2.201",))
+
+
+def test_another_acme_directory_and_another_registry_are_answered_too() -> None:
+    whole = load("lab")
+    web1 = whole.host("web1")
+    assert web1.certbot
+    assert web1.compose
+    certbot = web1.certbot.model_copy(update={"directory": "https://ca.office.example:8443/acme/dir"})
+    stack = web1.compose.stacks[0]
+    redis = stack.service("redis").model_copy(update={"image": "registry.office.example/redis:7"})
+    compose = web1.compose.model_copy(
+        update={"stacks": (stack.model_copy(update={"services": (redis, *stack.services[1:])}),)}
+    )
+    changed = web1.model_copy(update={"certbot": certbot, "compose": compose})
+    names = layout_of(whole.model_copy(update={"hosts": (changed,)}), "a").names
+    assert names["ca.office.example"] == (ACME,)
+    assert names["registry.office.example"] == (REGISTRY,)
+
+
+def test_databases_of_one_host_share_a_node_and_of_one_port_a_server() -> None:
+    whole = load("lab")
+    db, cache = whole.databases
+    more = db.model_copy(update={"name": "more", "database": "more"})
+    pool = db.model_copy(update={"name": "pool", "port": 25070})
+    grown = whole.model_copy(update={"databases": (db, cache, more, pool)})
+    assert layout_of(grown, "a").names["db.lab.example"] == ("192.0.2.200",)
+    found = [(each.node, each.port, [its.name for its in each.databases]) for each in servers(grown)]
+    assert found == [
+        ("database-db", 25060, ["db", "more"]),
+        ("database-cache", 25061, ["cache"]),
+        ("database-db", 25070, ["pool"]),
+    ]
+    wrong = cache.model_copy(update={"host": db.host, "port": db.port})
+    with pytest.raises(TrunklineError, match=r"db and cache have the same port of db\.lab\.example"):
+        servers(whole.model_copy(update={"databases": (db, wrong)}))
 
 
 def test_a_time_reply_carries_the_clients_own_timestamp_back() -> None:

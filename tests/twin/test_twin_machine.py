@@ -62,6 +62,9 @@ def machine(name: str) -> dict[str, object]:
     def told(*argv: str) -> str:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
+    def routes(version: str) -> list[str]:
+        return told("ip", f"-{version}", "route", "show", "table", "all").splitlines()
+
     groups = [path for root in hierarchies() for path, _, _ in os.walk(root)]
     loops = told("losetup", "--list", "--noheadings", "--output", "BACK-FILE").splitlines()
     return {
@@ -69,8 +72,7 @@ def machine(name: str) -> dict[str, object]:
         "clock": round(time.time() - time.monotonic()),
         "mounts": of_others(Path("/proc/self/mounts").read_text().splitlines(), name),
         "groups": of_others(groups, name),
-        "routes": told("ip", "route", "show", "table", "all")
-        + told("ip", "-6", "route", "show", "table", "all"),
+        "routes": {line.strip() for version in "46" for line in routes(version)},
         "interfaces": told("ip", "-oneline", "link"),
         "addresses": [line.split("valid_lft")[0] for line in told("ip", "-oneline", "address").splitlines()],
         "namespaces": [path.name for path in Path("/run/netns").glob(f"{name}.*")],
@@ -89,6 +91,8 @@ def assert_same(before: dict[str, object], after: dict[str, object]) -> None:
         now = after[thing]
         if isinstance(was, dict) and isinstance(now, dict):
             assert {k: (was.get(k), now.get(k)) for k in was | now if was.get(k) != now.get(k)} == {}, thing
+        elif isinstance(was, set) and isinstance(now, set):
+            assert (was - now, now - was) == (set(), set()), f"{thing} (gone, new)"
         else:
             assert now == was, thing
 

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from verify.on_host import accounts, clock, daemons, foreign, kernel, packages
+from verify.on_host import (
+    accounts,
+    certificates,
+    clock,
+    compose,
+    daemons,
+    databases,
+    docker,
+    foreign,
+    kernel,
+    nginx,
+    packages,
+)
 from verify.on_host.section import SECTIONS, main
 
-__all__ = ["SECTIONS", "accounts", "clock", "daemons", "foreign", "kernel", "main", "packages"]
+__all__ = [
+    "SECTIONS", "accounts", "certificates", "clock", "compose", "daemons", "databases", "docker", "foreign",
+    "kernel", "main", "nginx", "packages",
+]  # fmt: skip

@@ -50,3 +50,19 @@ class System(Look):
     def command(self, wanted: str) -> str:
         """Take {"packages", "units", "sysctls", "swap"} as JSON."""
         return command("system", wanted)
+
+
+class Stacks(Look):
+    """Images, what their references mean here, upstream files and what each stack runs."""
+
+    def command(self, wanted: str) -> str:
+        """Take {"stacks", "images", "upstreams", "agent"} as JSON."""
+        return command("stacks", wanted)
+
+
+class Digests(Look):
+    """What references mean to their registries now: {"digests": {...}, "problems": {...}}."""
+
+    def command(self, references: str) -> str:
+        """Take [reference, ...] as JSON."""
+        return command("digests", references)

@@ -1,0 +1,97 @@
+"""The probes by hand: from this machine, or from a place in an environment's network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from control import places
+from control.errors import TrunklineError
+from control.target import Target, target
+from inventories.model import Host
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACES = ("controller", "stranger")
+
+
+class Probe:
+    """One probe, where it looks from, and how its answers are printed."""
+
+    def __init__(self, kind: str, *, env: str, twin: str, place: str, json: bool) -> None:
+        if place not in PLACES:
+            raise TrunklineError(f"--place {place!r} cannot be used.", f"Say one of: {', '.join(PLACES)}.")
+        self.kind, self.json = kind, json
+        self.target: Target | None = target(env, "", twin) if env else None
+        if twin and not env:
+            raise TrunklineError("--twin alone names no environment.", "Say it: --env lab")
+        self.prefix = self._prefix(place)
+
+    def _prefix(self, place: str) -> list[str]:
+        """Return what starts a program in the chosen place; nothing where that is this machine."""
+        if self.target is None or not self.target.environment.in_twin:
+            if place == "stranger":
+                raise TrunklineError(
+                    "Only a twin has a stranger.", "Name its environment: --env lab --place stranger"
+                )
+            return []
+        from twin.enter import enter_argv
+
+        return enter_argv(self.target.instance, place)
+
+    def look(self, hosts: str, arguments: Callable[[Host | None], list[str]]) -> int:
+        """Look at each host and print what was seen; return the worst exit code.
+
+        A name that the environment declares stands for that host's address. `arguments` is asked for what
+        else to say of a host: its record, or None for any other.
+        """
+        codes = []
+        for word in names(hosts):
+            host = self._host(word)
+            argv = [*self.prefix, sys.executable, "-m", f"verify.probes.{self.kind}"]
+            argv += [str(host.address.ip) if host else word, *arguments(host)]
+            argv += ["--json"] if self.json else []
+            surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+            codes.append(subprocess.run(argv, cwd=ROOT, env=surroundings, check=False).returncode)
+        return max(map(abs, codes))
+
+    def _host(self, word: str) -> Host | None:
+        hosts = self.target.environment.hosts if self.target else ()
+        return next((host for host in hosts if host.name == word), None)
+
+    @property
+    def roots(self) -> list[str]:
+        """Return the trusted roots as an argument: a twin's sites are vouched for by its own authority."""
+        if self.target is None or not self.target.environment.in_twin:
+            return []
+        return ["--ca", str(places.run() / self.target.instance / "acme-root.pem")]
+
+
+def names(text: str) -> list[str]:
+    """Read names separated by commas. Raises TrunklineError where there is none."""
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise TrunklineError("No host was named.", "Give names or addresses, separated by commas.")
+    return found
+
+
+def option(name: str, values: str) -> list[str]:
+    """Return an option once for each of the values, which are separated by commas."""
+    return [word for value in values.split(",") if value.strip() for word in (name, value.strip())]
+
+
+def sites_of(host: Host | None) -> list[str]:
+    """Return the names of a host's declared sites."""
+    return [name for site in (host.nginx.sites if host and host.nginx else ()) for name in site.names]
+
+
+def settings(**given: Any) -> list[str]:
+    """Return options that have a value: flags where it is True."""
+    found: list[str] = []
+    for name, value in given.items():
+        word = f"--{name.replace('_', '-')}"
+        found += [word] if value is True else [word, str(value)] if value else []
+    return found

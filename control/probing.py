@@ -1,0 +1,121 @@
+"""The commands `invoke probe.*`: each looks from outside and says what it sees, without a judgement."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from control.arguments import number
+from control.command import command
+
+HOSTS = "Names or addresses, separated by commas; with --env also the names of its hosts."
+HELP = {
+    "hosts": HOSTS,
+    "env": "The environment in whose network to look (a twin's); default: this machine's own.",
+    "place": "From where in a twin: controller (default) or stranger.",
+    "port": "Another port than the usual one.",
+}
+
+
+@command("tls", **HELP, names="Names to ask for, separated by commas (default: the host's, or its sites').",
+         ca="A PEM file of the only trusted roots (default: the system's; in a twin its own).",
+         key_of="A PEM file: say whether the socket has its key.",
+         quick="The certificate only, not what versions, groups and ciphers are taken.")  # fmt: skip
+def tls(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", names: str = "",
+    port: str = "443", ca: str = "", key_of: str = "", quick: bool = False, json: bool = False,
+    debug: bool = False,
+) -> int:  # fmt: skip
+    """Look at a TLS server: versions, groups and ciphers it takes, the certificate it serves."""
+    from control.probe import Probe, option, settings, sites_of
+
+    probe = Probe("tls", env=env, twin=twin, place=place, json=json)
+    more = settings(port=number("port", port, 1, 65535), key_of=key_of, quick=quick)
+    more += ["--ca", ca] if ca else probe.roots
+    return probe.look(hosts, lambda host: [*more, *option("--name", names or ",".join(sites_of(host)))])
+
+
+@command("http", **HELP, name="The site's name (default: the host's).",
+         paths="Paths to ask for, separated by commas (default: /).", plain="By HTTP without TLS.",
+         follow="Follow redirects and show each hop.",
+         user="Also ask without a password, with a wrong one and with the right one, read from stdin.",
+         websocket="Ask to switch to WebSocket.", trusting="Take any certificate.",
+         ca="A PEM file of the only trusted roots (default: the system's; in a twin its own).")  # fmt: skip
+def http(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", name: str = "",
+    paths: str = "/", port: str = "0", plain: bool = False, follow: bool = False, user: str = "",
+    websocket: bool = False, trusting: bool = False, ca: str = "", json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Ask a web server for paths: status, headers, redirects, whom it lets in."""
+    from control.probe import Probe, option, settings, sites_of
+
+    probe = Probe("http", env=env, twin=twin, place=place, json=json)
+    more = settings(port=number("port", port, 0, 65535), plain=plain, follow=follow, user=user,
+                    websocket=websocket, trusting=trusting)  # fmt: skip
+    more += [*(["--ca", ca] if ca else probe.roots), *option("--path", paths)]
+    return probe.look(hosts, lambda host: [*more, *settings(name=name or "".join(sites_of(host)[:1]))])
+
+
+@command("dns", **{**HELP, "hosts": "Names to ask for, separated by commas."},
+         types="A, AAAA, CNAME, CAA, MX, NS, SOA, TXT, PTR, separated by commas (default: A,AAAA).",
+         server="The name server's address (default: that of the place).")  # fmt: skip
+def dns(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", types: str = "",
+    server: str = "", port: str = "53", json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Ask a name server for names, by UDP and where an answer is cut short by TCP."""
+    from control.probe import Probe, option, settings
+
+    probe = Probe("dns", env=env, twin=twin, place=place, json=json)
+    more = settings(server=server, port=number("port", port, 1, 65535))
+    return probe.look(hosts, lambda host: [*more, *option("--type", types)])
+
+
+@command("tcp", **HELP, ports="Such as 22,80,8000-8010.", banner="Read what the server says first.")
+def tcp(
+    c: Context, hosts: str, ports: str, env: str = "", twin: str = "", place: str = "controller",
+    banner: bool = False, json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Connect to TCP ports and say which are open, closed or silent."""
+    from control.probe import Probe, settings
+
+    probe = Probe("tcp", env=env, twin=twin, place=place, json=json)
+    return probe.look(hosts, lambda host: ["--ports", ports, *settings(banner=banner)])
+
+
+@command("sweep", **HELP)
+def sweep(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", json: bool = False,
+    debug: bool = False,
+) -> int:  # fmt: skip
+    """Ask all 65,535 TCP ports at once (root only) and say which answer."""
+    from control.probe import Probe
+
+    return Probe("sweep", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
+
+
+@command("ssh", **HELP)
+def ssh(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", port: str = "22",
+    json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Read what an SSH server offers: key exchanges, host keys, ciphers."""
+    from control.probe import Probe, settings
+
+    probe = Probe("ssh", env=env, twin=twin, place=place, json=json)
+    return probe.look(hosts, lambda host: settings(port=number("port", port, 1, 65535)))
+
+
+@command("ping", **HELP)
+def ping(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", json: bool = False,
+    debug: bool = False,
+) -> int:  # fmt: skip
+    """Ask hosts for an echo (root only)."""
+    from control.probe import Probe
+
+    return Probe("ping", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
+
+
+probes = Collection("probe", tls, http, dns, tcp, sweep, ssh, ping)
+"""The collection `probe`."""
