@@ -112,7 +112,7 @@ CERTBOT = (
         "renewal-broken",
         "certbot.renewal_dry_run_succeeds",
         "a renewal that would fail is found by a dry run",
-        f"echo '198.51.100.11 {AUTHORITY}' >> /etc/hosts",
+        f"echo '127.0.0.1 {AUTHORITY}' >> /etc/hosts",
         disruptive=True,
     ),
 )

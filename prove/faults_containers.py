@@ -202,7 +202,7 @@ DATABASES = (
         "database-elsewhere",
         "databases.let_us_in_over_verified_tls",
         "a database's name that leads somewhere else is found",
-        "echo '198.51.100.11 db.lab.example' >> /etc/hosts",
+        "echo '127.0.0.1 db.lab.example' >> /etc/hosts",
     ),
     Fault(
         "database-authority-other",
