@@ -69,7 +69,7 @@ def deploy(twin: Twin, password: str = PASSWORD, what: str = "declared") -> tupl
     told: list[Event] = []
     changed = []
     with Engine(twin.environment, twin.name, told.append, debug=True) as engine:
-        states = engine.open(secrets={NAME: password}, deploy=f"console_site:{what}")
+        states = engine.open(["edge1", "edge2"], secrets={NAME: password}, deploy=f"console_site:{what}")
         assert {state.state for state in states} == {"connected"}, states
         engine.lock("a test", "me")
         engine.plan()

@@ -83,10 +83,10 @@ def test_the_first_contact_is_root_and_then_it_is_the_deploy_user_without_being_
     delivered: Twin, lab: Environment, request: pytest.FixtureRequest
 ) -> None:
     with Engine(lab, delivered.name) as first:
-        assert {state.user for state in first.open()} == {"root"}
+        assert {state.user for state in first.open(HOSTS)} == {"root"}
     request.getfixturevalue("admitted")
     with Engine(lab, delivered.name) as then:
-        assert {state.user for state in then.open()} == {"deploy"}
+        assert {state.user for state in then.open(HOSTS)} == {"deploy"}
         assert {then.command(host, "id -u").stdout for host in HOSTS} == {"0\n"}
 
 
