@@ -18,10 +18,10 @@ def lab() -> Environment:
 
 
 @pytest.fixture(scope="session")
-def twin(lab: Environment, worker_id: str) -> Iterator[Twin]:
-    """A running twin of the lab with a snapshot `bare`; it is erased at the end.
+def kept(lab: Environment, worker_id: str) -> Iterator[Twin]:
+    """A twin of the lab with a snapshot `bare`; it is erased at the end.
 
-    Where two files are tested at a time (pytest-xdist) each process has one of its own.
+    Where several files are tested at a time (pytest-xdist) each process has one of its own.
     """
     twin = Twin(lab, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-tests-{worker_id}")
     twin.erase()
@@ -31,6 +31,14 @@ def twin(lab: Environment, worker_id: str) -> Iterator[Twin]:
         yield twin
     finally:
         twin.erase()
+
+
+@pytest.fixture(scope="module")
+def twin(kept: Twin) -> Iterator[Twin]:
+    """The twin, running while a file's tests do: a machine's inotify instances carry a dozen hosts only."""
+    kept.up()
+    yield kept
+    kept.down()
 
 
 @pytest.fixture
