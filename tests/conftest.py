@@ -19,6 +19,11 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin the lab's story first: it takes longest, and mostly waits while the fast tests work beside it."""
+    items.sort(key=lambda item: item.path.name != "test_lab.py")
+
+
 @pytest.fixture(scope="session")
 def top() -> Path:
     """The top directory of the repository."""
