@@ -45,11 +45,11 @@ def said(*argv: str, timeout: float = 20, accept: tuple[int, ...] = (0,)) -> str
 
 
 def text(path: str) -> str:
-    """Return a file's text, empty when there is no such file."""
+    """Return a file's text, empty when there is no such file, or no such process any more (proc(5))."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return ""
 
 
