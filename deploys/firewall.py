@@ -12,7 +12,7 @@ from deploys._ops.render import render
 from deploys._ops.script import text
 from deploys._ops.ufw import Rule, Version
 from deploys.ssh import old_ports
-from inventories.model import Environment, Firewall, Host, Opening
+from inventories.model import Environment, Firewall, Forward, Host, Opening
 
 LOADER = "/usr/local/lib/trunkline/firewall"
 UNIT = "ufw.service"
@@ -35,11 +35,13 @@ class Family:
         return "ufw" if self.version == 4 else "ufw6"
 
 
-def family(host: Host, openings: tuple[Opening, ...], version: Version) -> Family:
+def family(
+    host: Host, openings: tuple[Opening, ...], forwarded: tuple[Forward, ...], version: Version
+) -> Family:
     """Return what one address family admits and passes on."""
     admitted = ufw.rules(openings, version)
-    forwarded = ufw.forwards(host.firewall.forwards, version)
-    return Family(host.firewall, version, tuple(admitted), tuple(forwarded))
+    passed_on = ufw.forwards(forwarded, version)
+    return Family(host.firewall, version, tuple(admitted), tuple(passed_on))
 
 
 def loader() -> ManagedFile:
@@ -55,7 +57,7 @@ def files(host: Host, environment: Environment, extra: tuple[Opening, ...] = ())
         ManagedFile("firewall", "/etc/default/ufw", render("firewall", "ufw", host.firewall)),
     ]
     for version, suffix in ((4, ""), (6, "6")):
-        rules = family(host, openings, 4 if version == 4 else 6)
+        rules = family(host, openings, host.forwards(environment), 4 if version == 4 else 6)
         for name in FAMILIES:
             content = render("firewall", f"{name}{suffix}.rules", rules)
             found.append(ManagedFile("firewall", f"/etc/ufw/{name}{suffix}.rules", content, mode="0640"))

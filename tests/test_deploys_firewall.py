@@ -40,7 +40,9 @@ def rendered(openings: list[Opening], version: Literal[4, 6], level: Level = "lo
     )
     host = HOST.model_copy(update={"firewall": declared})
     suffix = "" if version == 4 else "6"
-    return render("firewall", f"user{suffix}.rules", firewall.family(host, tuple(openings), version))
+    return render(
+        "firewall", f"user{suffix}.rules", firewall.family(host, tuple(openings), declared.forwards, version)
+    )
 
 
 ASKED = [

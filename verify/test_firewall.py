@@ -97,10 +97,10 @@ def test_kernel_admits_exactly_the_declared(
 
 
 @check(fault="forward-by-hand", remedy=UFW)
-def test_nothing_is_forwarded_undeclared(declared: Host, live: Snapshot) -> None:
+def test_nothing_is_forwarded_undeclared(declared: Host, environment: Environment, live: Snapshot) -> None:
     wrong: list[str] = []
     for version, table in filters(live).items():
-        forwards = [f for f in declared.firewall.forwards if f.source.version == version]
+        forwards = [f for f in declared.forwards(environment) if f.source.version == version]
         ends = sources(version, [table], [n for f in forwards for n in (f.source, f.destination)])
         for source in ends:
             for destination in ends:
@@ -109,7 +109,8 @@ def test_nothing_is_forwarded_undeclared(declared: Host, live: Snapshot) -> None
     if wrong:
         fail(
             wrong[:6],
-            [f"{f.source} to {f.destination}" for f in declared.firewall.forwards] or "nothing is passed on",
+            [f"{f.source} to {f.destination}" for f in declared.forwards(environment)]
+            or "nothing is passed on",
         )
 
 

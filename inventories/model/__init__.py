@@ -9,6 +9,7 @@ from inventories.model.environment import Environment
 from inventories.model.fail2ban import Fail2ban
 from inventories.model.firewall import Firewall, Forward
 from inventories.model.host import Host
+from inventories.model.ipsec import Certificates, EspProposal, IkeProposal
 from inventories.model.journal import Journal
 from inventories.model.load import checked, environment_names, load, stood_in
 from inventories.model.nginx import AuthUser, BasicAuth, Files, Nginx, Proxy, Rate, Site
@@ -17,6 +18,7 @@ from inventories.model.problem import ModelError, Problem, lines, refusal
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release
 from inventories.model.ssh import Ssh
+from inventories.model.strongswan import Peer, Strongswan
 from inventories.model.swap import Swap
 from inventories.model.sysctl import Sysctl
 from inventories.model.time import Time
@@ -31,18 +33,21 @@ __all__ = [
     "Build",
     "Certbot",
     "Certificate",
+    "Certificates",
     "Compose",
     "Container",
     "ControllerKey",
     "Database",
     "Docker",
     "Environment",
+    "EspProposal",
     "Fail2ban",
     "Files",
     "Firewall",
     "Forward",
     "Health",
     "Host",
+    "IkeProposal",
     "Jail",
     "Journal",
     "Migration",
@@ -51,6 +56,7 @@ __all__ = [
     "Nginx",
     "OpenSsh",
     "Opening",
+    "Peer",
     "PortRange",
     "Problem",
     "Proxy",
@@ -64,6 +70,7 @@ __all__ = [
     "Site",
     "Ssh",
     "Stack",
+    "Strongswan",
     "Swap",
     "Sysctl",
     "Time",

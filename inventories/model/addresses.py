@@ -77,6 +77,12 @@ Network = Annotated[
     BeforeValidator(_network),
     Wanted("a network", 'write it as "198.51.100.0/24" or "2001:db8::/48"'),
 ]
+Network4 = Annotated[
+    IPv4Network,
+    BeforeValidator(_network),
+    Wanted("an IPv4 network", 'write it as "192.168.150.0/24"'),
+]
+Address4 = Annotated[IPv4Address, Wanted("an IPv4 address", 'write it as "198.51.100.11"')]
 Interface4 = Annotated[
     IPv4Interface,
     BeforeValidator(_with_prefix),

@@ -79,7 +79,8 @@ class Environment(Record):
     def never_banned(self, host: Host) -> tuple[Network, ...]:
         """Collect the networks that no jail of this host may ever ban."""
         hosts = tuple(type(i.network)(i.ip) for h in self.hosts for _, i in h.interfaces)
-        return tuple(dict.fromkeys((*self.controllers, *hosts, *host.fail2ban.never)))
+        trusted = host.trusted(self)
+        return tuple(dict.fromkeys((*self.controllers, *hosts, *trusted, *host.fail2ban.never)))
 
     def secrets(self) -> tuple[Secret, ...]:
         """Collect every secret that the environment refers to."""
@@ -111,6 +112,7 @@ class Environment(Record):
         declared = self.model_dump(mode="json", serialize_as_any=True)
         for host, its in zip(self.hosts, declared["hosts"], strict=True):
             its["openings"] = [each.model_dump(mode="json") for each in host.openings(self)]
+            its["forwards"] = [each.model_dump(mode="json") for each in host.forwards(self)]
             its["jails"] = [each.model_dump(mode="json") for each in host.jails(self)]
             its["certificates"] = [each.model_dump(mode="json") for each in host.certificates(self)]
             its["sysctls"] = host.sysctls(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import TYPE_CHECKING
 
 from inventories.model.addresses import is_documentation
@@ -25,6 +25,8 @@ def lint_examples(environment: Environment) -> Iterator[Problem]:
     yield from _names(environment)
     for path, value in leaves(environment):
         network = value.network if isinstance(value, IPv4Interface | IPv6Interface) else value
+        if isinstance(value, IPv4Address) and not isinstance(value, IPv4Interface):
+            network = IPv4Network(value)
         if not isinstance(network, IPv4Network | IPv6Network) or not is_documentation(network):
             continue
         host, rest = (path[1][1:-1], path[2:]) if path[0] == "hosts" else ("", path)

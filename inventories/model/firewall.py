@@ -63,7 +63,7 @@ class Firewall(Service):
 
     def sysctls(self, host: Host, environment: Environment) -> Iterator[tuple[str, str]]:
         """Yield the kernel's permission to forward, for the families that are forwarded."""
-        versions = {forward.source.version for forward in self.forwards}
+        versions = {forward.source.version for forward in host.forwards(environment)}
         if 4 in versions:
             yield "net.ipv4.ip_forward", "1"
         if 6 in versions:

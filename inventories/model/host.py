@@ -14,13 +14,14 @@ from inventories.model.certificate import Certificate
 from inventories.model.compose import Compose
 from inventories.model.docker import Docker
 from inventories.model.fail2ban import Fail2ban
-from inventories.model.firewall import Firewall
+from inventories.model.firewall import Firewall, Forward
 from inventories.model.journal import Journal
 from inventories.model.names import HostName
 from inventories.model.nginx import Nginx
 from inventories.model.record import Record, Service
 from inventories.model.release import RELEASES, Release, ReleaseName
 from inventories.model.ssh import Ssh
+from inventories.model.strongswan import Strongswan
 from inventories.model.swap import Swap
 from inventories.model.sysctl import Sysctl
 from inventories.model.time import Time
@@ -67,6 +68,7 @@ class Host(Record):
     time: Time = Time()
     journal: Journal = Journal()
     swap: Swap | None = None
+    strongswan: Strongswan | None = None
     docker: Docker | None = None
     nginx: Nginx | None = None
     compose: Compose | None = None
@@ -98,6 +100,15 @@ class Host(Record):
         return tuple(
             _each(self.firewall.extra, (s.openings(self, environment) for s in self.services.values()))
         )
+
+    def forwards(self, environment: Environment) -> tuple[Forward, ...]:
+        """Collect what the host passes on between two networks: the firewall's own, and the services'."""
+        of_services = (service.passed_on(self, environment) for service in self.services.values())
+        return tuple(dict.fromkeys(_each(self.firewall.forwards, of_services)))
+
+    def trusted(self, environment: Environment) -> tuple[Network, ...]:
+        """Collect whom the services live on: no jail bans them."""
+        return tuple(_each((), (service.trusted(self, environment) for service in self.services.values())))
 
     def jails(self, environment: Environment) -> tuple[Jail, ...]:
         """Collect the jails that the services contribute."""

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from inventories.model.certificate import Certificate
     from inventories.model.environment import Environment
+    from inventories.model.firewall import Forward
     from inventories.model.host import Host
-    from inventories.model.values import Jail, Opening
+    from inventories.model.values import Jail, Network, Opening
 else:
     ModelMetaclass = type(BaseModel)
 
@@ -52,6 +53,14 @@ class Service(Record):
 
     def openings(self, host: Host, environment: Environment) -> Iterator[Opening]:
         """Yield the ports this service needs reachable, and by whom."""
+        yield from ()
+
+    def passed_on(self, host: Host, environment: Environment) -> Iterator[Forward]:
+        """Yield what the host passes on between two networks for this service."""
+        yield from ()
+
+    def trusted(self, host: Host, environment: Environment) -> Iterator[Network]:
+        """Yield whom this service lives on, so that no jail may ever ban them: peers, trunks."""
         yield from ()
 
     def jails(self, host: Host, environment: Environment) -> Iterator[Jail]:

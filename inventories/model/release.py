@@ -17,6 +17,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "fail2ban": ("fail2ban", "python3-systemd", "nftables"),
     "updates": ("unattended-upgrades", "needrestart"),
     "time": ("chrony", "tzdata"),
+    "strongswan": ("charon-systemd", "strongswan-swanctl", "libcharon-extra-plugins", "nftables"),
     "nginx": ("nginx",),
     "certbot": ("certbot",),
 }
@@ -32,6 +33,7 @@ UNITS: dict[str, tuple[str, ...]] = {
     "updates": ("unattended-upgrades.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
     "time": ("chrony.service",),
     "journal": ("systemd-journald.service",),
+    "strongswan": ("trunkline-tunnels.service", "strongswan.service"),
     "docker": ("containerd.service", "docker.socket", "docker.service"),
     "nginx": ("nginx.service",),
     "certbot": ("certbot.timer",),
