@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-from inventories.model.addresses import is_documentation
+from inventories.model.addresses import host_network, is_documentation
 from inventories.model.leaves import leaves, place_of
 from inventories.model.names import is_example
 from inventories.model.problem import Problem
@@ -56,6 +56,7 @@ def _names(environment: Environment) -> Iterator[Problem]:
                 if is_example(name):
                     remedy = "write the name your visitors use"
                     yield _name(host.name, f"{place}[{index}]", name, "a name of yours", remedy)
+        yield from _identities(host)
         for stack, container in host.compose.containers() if host.compose else ():
             for name, value in container.environment.items():
                 if isinstance(value, str) and is_example(value):
@@ -71,6 +72,22 @@ def _names(environment: Environment) -> Iterator[Problem]:
                 "the name of your database",
                 "write the host that your provider names",
             )
+
+
+def _identities(host: Host) -> Iterator[Problem]:
+    """Yield what the ends of a tunnel call themselves, where nobody can be called so."""
+    for peer in host.strongswan.peers if host.strongswan else ():
+        for field, said in (("id", peer.id), ("local_id", peer.local_id)):
+            if said and (is_example(said.rpartition("@")[2]) or _is_documentation(said)):
+                place, remedy = f"strongswan.peers[{peer.name}].{field}", "write what that end calls itself"
+                yield _name(host.name, place, said, "an identity of yours", remedy)
+
+
+def _is_documentation(text: str) -> bool:
+    try:
+        return is_documentation(host_network(ip_address(text)))
+    except ValueError:
+        return False
 
 
 def _sites(host: Host) -> tuple[Site, ...]:

@@ -1,4 +1,4 @@
-"""What the hosts of an environment share: names in DNS, and managed databases."""
+"""What the hosts of an environment share: names in DNS, managed databases, and networks behind a tunnel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from inventories.model.problem import Problem
+from inventories.model.tunnels import lint_reach
 
 if TYPE_CHECKING:
     from inventories.model.environment import Environment
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def lint_shared(environment: Environment) -> Iterator[Problem]:
-    """Yield names that two hosts are asked for, and databases that clash or that nobody uses."""
+    """Yield names that two hosts are asked for, databases that clash or that nobody uses, idle openings."""
     holders: dict[str, str] = {}
     for host in environment.hosts:
         for place, name in _names(environment, host):
@@ -30,6 +31,7 @@ def lint_shared(environment: Environment) -> Iterator[Problem]:
                 )
             yield from _besides(environment, host, place, name)
     yield from _databases(environment)
+    yield from lint_reach(environment)
 
 
 def _names(environment: Environment, host: Host) -> Iterator[tuple[str, str]]:
