@@ -11,6 +11,7 @@ from invoke.context import Context
 from control.arguments import number
 from control.command import command
 from control.console import Console
+from control.keeping import keeping
 from control.probing import probes
 from control.target import target
 
@@ -211,90 +212,10 @@ def twin_reboot(c: Context, host: str, env: str = "lab", twin: str = "", debug: 
     reboot(target(env, "", twin), Console(), host)
 
 
-@command("set", name="The secret's name, as the inventory refers to it.")
-def secrets_set(c: Context, name: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
-    """Set a secret from a prompt without echo, or from stdin; never from the command line."""
-    from control.vault import put
-
-    put(target(env, "", twin), Console(), name)
-
-
-@command("generate", name="The secret's name.")
-def secrets_generate(
-    c: Context, name: str, env: str = "lab", twin: str = "", length: str = "43", debug: bool = False
-) -> None:
-    """Make a strong value for a secret that has none."""
-    from control.vault import generate
-
-    generate(target(env, "", twin), Console(), name, number("length", length, 16, 512))
-
-
-@command("rotate", name="The secret's name.")
-def secrets_rotate(
-    c: Context, name: str, env: str = "lab", twin: str = "", length: str = "43", debug: bool = False
-) -> None:
-    """Make a new value for a secret that has one; the next deploy brings it to the hosts."""
-    from control.vault import rotate
-
-    rotate(target(env, "", twin), Console(), name, number("length", length, 16, 512))
-
-
-@command("remove", name="The secret's name.")
-def secrets_remove(c: Context, name: str, env: str = "lab", twin: str = "", debug: bool = False) -> None:
-    """Forget a secret that no inventory value refers to any more."""
-    from control.vault import forget
-
-    forget(target(env, "", twin), Console(), name)
-
-
-@command("list")
-def secrets_list(
-    c: Context, env: str = "lab", twin: str = "", json: bool = False, debug: bool = False
-) -> int:
-    """List the secrets' names, and which are used, missing or unused; never a value."""
-    from control.vault import listing
-
-    return listing(target(env, "", twin), Console(as_json=json))
-
-
-@command(
-    "recipients",
-    add="Let this key read too: age1..., an ssh-ed25519 line, or the path of a .pub file.",
-    remove="Let this key read no longer, written the same way.",
-)
-def secrets_recipients(
-    c: Context, env: str = "lab", twin: str = "", add: str = "", remove: str = "", json: bool = False,
-    debug: bool = False,
-) -> None:  # fmt: skip
-    """List who may read an environment's secrets; let somebody in or out."""
-    from control.vault import recipients
-
-    recipients(target(env, "", twin), Console(as_json=json), add=add, remove=remove)
-
-
-@command("identity")
-def secrets_identity(c: Context, debug: bool = False) -> None:
-    """Show the public half of your own age identity, and make the identity where there is none."""
-    from control.vault import identity
-
-    identity(Console())
-
-
 namespace = Collection(show, render, lint, openings, plan, deploy, verify, trust, status, rehearse, prove)
 namespace.add_task(commands, default=True)
 namespace.add_collection(probes)
 namespace.add_collection(
     Collection("twin", twin_up, twin_down, twin_status, twin_shell, twin_snapshot, twin_restore, twin_reboot)
 )
-namespace.add_collection(
-    Collection(
-        "secrets",
-        secrets_set,
-        secrets_generate,
-        secrets_rotate,
-        secrets_remove,
-        secrets_list,
-        secrets_recipients,
-        secrets_identity,
-    )
-)
+namespace.add_collection(keeping)
