@@ -31,6 +31,8 @@ SETTLED = (
     " done; docker ps -a; exit 1"
 )
 """A host that has just booted is up before its containers are."""
+FIRST = 600
+"""Seconds that the state's own deploy may take: it builds the images, and the machine may be busy."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class Stage:
 
     def _harden(self) -> None:
         self.fresh()
-        first, again = self.deploy().expect(0), self.deploy().expect(0)
+        first, again = self.deploy(timeout=FIRST).expect(0), self.deploy().expect(0)
         seconds = {"first": first.seconds, "again": again.seconds}
         (self._kept / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
 
