@@ -110,6 +110,7 @@ def _pages(server: Server) -> Iterator[ManagedFile]:
         yield _file(f"{ETC}/snippets/{name}", render("nginx", name, server))
     for page in server.pages:
         yield _file(page.path, render("nginx", "site.conf", page))
+    yield _file(f"{server.errors}/error.css", render("nginx", "error.css", server))
     for fault in server.faults:
         yield _file(f"{server.errors}/{fault.code}.html", render("nginx", "error.html", fault))
 

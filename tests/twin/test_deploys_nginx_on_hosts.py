@@ -37,6 +37,7 @@ CASES = {
     "too large": (f"{SHOP}/", BIG, 413),
     "application down": (f"{SHOP}/down/", (), 502),
     "method refused": (f"{SHOP}/assets/app-one.js", ("-X", "DELETE"), 405),
+    "style of an error": (f"{CRM}/.trunkline/error.css", (), 200),
 }
 
 
@@ -75,7 +76,14 @@ def test_errors_are_pages_of_our_own(web: WebHost) -> None:
     assert "<h1>Password required</h1>" in web.ask(f"{CRM}/").body
     assert web.ask(f"{CRM}/").headers["www-authenticate"] == ['Basic realm="Restricted"']
     assert "<h1>Not available</h1>" in web.ask(f"{SHOP}/down/").body
-    assert "/.trunkline" not in web.ask(f"{CRM}/.trunkline/404.html", *USER).body.replace('"path": "', "")
+    assert web.ask(f"{CRM}/.trunkline/404.html", *USER).status == 404
+
+
+def test_the_style_of_an_error_is_read_by_who_may_read_nothing_else(web: WebHost) -> None:
+    """The page of a 401 links to it, and the policy refuses what stands in the page itself."""
+    answer = web.ask(f"{CRM}/.trunkline/error.css")
+    assert (answer.status, answer.headers["content-type"]) == (200, ["text/css; charset=utf-8"])
+    assert '<link rel="stylesheet" href="/.trunkline/error.css">' in web.ask(f"{CRM}/").body
 
 
 def test_assets_are_kept_for_a_year_and_pages_are_asked_for_again(web: WebHost) -> None:
