@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from control import places
 from control.errors import TrunklineError
 from control.target import Target, target
 from inventories.model import Host
+from verify.connection import Way
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = ("controller", "stranger")
@@ -61,6 +65,21 @@ class Probe:
     def _host(self, word: str) -> Host | None:
         hosts = self.target.environment.hosts if self.target else ()
         return next((host for host in hosts if host.name == word), None)
+
+    @contextlib.contextmanager
+    def way(self) -> Iterator[Callable[[Host | None], str]]:
+        """Give what runs a shell command on a host: the controller's ssh, with the environment's keys.
+
+        Empty for a host that the environment does not declare.
+        """
+        with tempfile.TemporaryDirectory(prefix="trunkline-") as directory:
+            if self.target is None:
+                yield lambda host: ""
+                return
+            way = Way(self.target.environment, self.target.instance, Path(directory))
+            way.write()
+            ssh = [*self._prefix("controller"), "ssh", "-F", str(way.config), "-T"]
+            yield lambda host: shlex.join([*ssh, "-l", host.users.deploy, host.name]) if host else ""
 
     @property
     def roots(self) -> list[str]:

@@ -94,6 +94,27 @@ def sweep(
     return Probe("sweep", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
 
 
+@command("rtp", **HELP, ports="Such as 10000-10199: UDP ports of a range, or single ones.",
+         ssh="Start the responder there by ssh: root@host (default: what the environment says).",
+         through="Another way to start it: what runs a shell command on the host, its stdin passed on.",
+         inner="The host's own address, where it is behind a NAT.",
+         control="A TCP port that answers from here, for where no UDP port does.")  # fmt: skip
+def rtp(
+    c: Context, hosts: str, ports: str, env: str = "", twin: str = "", place: str = "controller",
+    ssh: str = "", through: str = "", inner: str = "", control: str = "0", json: bool = False,
+    debug: bool = False,
+) -> int:  # fmt: skip
+    """Prove which UDP ports can be reached, with a responder that runs on the host meanwhile."""
+    from control.probe import Probe, settings
+
+    probe = Probe("rtp", env=env, twin=twin, place=place, json=json)
+    more = ["--ports", ports, *settings(inner=inner, control=number("control", control, 0, 65535))]
+    with probe.way() as way:
+        return probe.look(
+            hosts, lambda host: [*more, *settings(ssh=ssh, through=through or (not ssh and way(host)))]
+        )
+
+
 @command("ssh", **HELP)
 def ssh(
     c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", port: str = "22",
@@ -117,5 +138,5 @@ def ping(
     return Probe("ping", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
 
 
-probes = Collection("probe", tls, http, dns, tcp, sweep, ssh, ping)
+probes = Collection("probe", tls, http, dns, tcp, sweep, rtp, ssh, ping)
 """The collection `probe`."""
