@@ -58,6 +58,20 @@ def openings(c: Context, env: str = "lab", limit: str = "", json: bool = False, 
     sheet(target(env, limit), Console(as_json=json))
 
 
+@command(
+    peer="Only the peer of this name (default: all of the chosen hosts').",
+    reveal="Show the pre-shared key or the far side's certificates in clear, on the terminal.",
+)
+def peer(
+    c: Context, env: str = "lab", limit: str = "", twin: str = "", peer: str = "", reveal: bool = False,
+    json: bool = False, debug: bool = False,
+) -> None:  # fmt: skip
+    """Show the sheet for the far side of each tunnel, in the field names of UniFi's console."""
+    from control.peer import peer as sheet
+
+    sheet(target(env, limit, twin), Console(as_json=json), name=peer, reveal=reveal)
+
+
 @command()
 def plan(
     c: Context, env: str = "lab", limit: str = "", twin: str = "", adopt: bool = False, json: bool = False,
@@ -212,7 +226,9 @@ def twin_reboot(c: Context, host: str, env: str = "lab", twin: str = "", debug: 
     reboot(target(env, "", twin), Console(), host)
 
 
-namespace = Collection(show, render, lint, openings, plan, deploy, verify, trust, status, rehearse, prove)
+namespace = Collection(
+    show, render, lint, openings, peer, plan, deploy, verify, trust, status, rehearse, prove
+)
 namespace.add_task(commands, default=True)
 namespace.add_collection(probes)
 namespace.add_collection(

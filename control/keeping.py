@@ -70,6 +70,21 @@ def recipients(
     vault.recipients(target(env, "", twin), Console(as_json=json), add=add, remove=remove)
 
 
+@command(
+    "certify",
+    peer="Only for the peer of this name (default: every peer that declares certificates).",
+    again="Make everything anew, the authority as well: both ends need the new files.",
+)
+def certify(
+    c: Context, env: str = "lab", twin: str = "", peer: str = "", again: bool = False, json: bool = False,
+    debug: bool = False,
+) -> None:  # fmt: skip
+    """Make the certificates of tunnels for both ends, by a small authority of your own."""
+    from control import certify as certifying
+
+    certifying.certify(target(env, "", twin), Console(as_json=json), name=peer, again=again)
+
+
 @command("identity")
 def identity(c: Context, debug: bool = False) -> None:
     """Show the public half of your own age identity, and make the identity where there is none."""
@@ -78,5 +93,5 @@ def identity(c: Context, debug: bool = False) -> None:
     vault.identity(Console())
 
 
-keeping = Collection("secrets", set_, generate, rotate, remove, list_, recipients, identity)
+keeping = Collection("secrets", set_, generate, rotate, remove, list_, recipients, certify, identity)
 """The collection `secrets`."""

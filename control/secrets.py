@@ -82,6 +82,11 @@ class Store:
                 )
             self._write({**values, name: value}, self.recipients() or self._first_recipient())
 
+    def put_all(self, given: dict[str, str]) -> None:
+        """Set several secrets at once: all of them or none."""
+        with self._changing() as values:
+            self._write({**values, **given}, self.recipients() or self._first_recipient())
+
     def remove(self, name: str) -> None:
         """Forget one secret and encrypt the rest again."""
         with self._changing() as values:

@@ -9,6 +9,7 @@ from pathlib import Path
 from control.console import Console, stdin_is_terminal
 from control.errors import TrunklineError
 from control.identities import identities, new_identity, own_identity_path, recipient
+from control.peer import kept_beside
 from control.secrets import checked_name, generated, store_of
 from control.target import Target
 
@@ -49,7 +50,8 @@ def listing(target: Target, console: Console) -> int:
     store = store_of(target)
     held = set(store.values())
     used = {secret.name for secret in target.environment.secrets()}
-    rows = [(name, _state(name, held, used, makes=store.generates)) for name in sorted(held | used)]
+    known = used | (held & kept_beside(target.environment))
+    rows = [(name, _state(name, held, known, makes=store.generates)) for name in sorted(held | used)]
     if rows:
         console.table("secret", ("Secret", "State"), rows)
     else:
