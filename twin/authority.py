@@ -23,6 +23,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from control import places
 
 CA_DAYS, LEAF_DAYS = 3650, 800
+EXPIRED_DAYS = 10
+"""A certificate begins 30 days ago: one of so many days is over."""
 _UNUSED = (
     "digital_signature",
     "content_commitment",
@@ -35,11 +37,12 @@ _UNUSED = (
 
 
 class Authority:
-    """The authority of one twin: a P-256 key and its certificate, in `<home>/twins/<name>/authority`."""
+    """An authority of one twin: a P-256 key and its certificate, in `<home>/twins/<name>/<authority>`."""
 
-    def __init__(self, twin: str) -> None:
+    def __init__(self, twin: str, name: str = "authority") -> None:
         self.twin = twin
-        self.directory = places.twin_of(twin) / "authority"
+        self.name = name
+        self.directory = places.twin_of(twin) / name
         self.certificate = self.directory / "ca.pem"
         self._key = self.directory / "ca.key"
 
@@ -51,7 +54,7 @@ class Authority:
                 self._make()
         return self.certificate.read_text()
 
-    def leaf(self, name: str, names: Sequence[str]) -> tuple[Path, Path]:
+    def leaf(self, name: str, names: Sequence[str], days: int = LEAF_DAYS) -> tuple[Path, Path]:
         """Return the files of a server's certificate for these names, and of its key.
 
         `name` is what the files are called; they are made again when the names differ from what is there.
@@ -63,7 +66,8 @@ class Authority:
                 return chain, key
             mine = ec.generate_private_key(ec.SECP256R1())
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-            certificate = _leaf(subject, mine.public_key(), names, ca).sign(self._private(), hashes.SHA256())
+            builder = _leaf(subject, mine.public_key(), names, ca, days)
+            certificate = builder.sign(self._private(), hashes.SHA256())
             _write(key, _key_pem(mine), 0o600)
             _write(chain, _pem(certificate) + _pem(ca), 0o644)
         return chain, key
@@ -97,7 +101,9 @@ class Authority:
 
     def _make(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Authority of the twin {self.twin}")])
+        subject = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"{self.name.capitalize()} of the twin {self.twin}")]
+        )
         # Python 3.13 refuses an authority without keyUsage.
         usage = dict.fromkeys(_UNUSED, False)
         certificate = (
@@ -128,10 +134,14 @@ def _builder(
 
 
 def _leaf(
-    subject: x509.Name, key: ec.EllipticCurvePublicKey, names: Sequence[str], ca: x509.Certificate
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    names: Sequence[str],
+    ca: x509.Certificate,
+    days: int,
 ) -> x509.CertificateBuilder:
     return (
-        _builder(subject, key, ca.subject, LEAF_DAYS)
+        _builder(subject, key, ca.subject, days)
         .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -39,13 +39,15 @@ class Cell:
     """Below the twin's run-time files; gone with the twin."""
     account: str
     argv: tuple[str, ...]
-    port: int
-    """It is ready when it listens there."""
+    port: int | None
+    """It is ready when it listens there; None: who starts it finds out."""
     files: Mapping[str, str]
     """What it finds in /conf; it is started anew when one of them changes."""
     data: Path | None = None
     """What it finds as /data: kept on the machine's disk."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    """What it needs of /dev beside the usual."""
 
     @cached_property
     def daemon(self) -> Daemon:
@@ -84,7 +86,7 @@ class Cell:
     def settle(self, seconds: float = 30) -> None:
         """Wait until it listens."""
         end = time.monotonic() + seconds
-        while not _listens(self.daemon.pid, self.port):
+        while self.port and not _listens(self.daemon.pid, self.port):
             if not self.daemon.alive() or time.monotonic() > end:
                 said = self.daemon.log.read_text(errors="replace").strip()[-400:]
                 raise TrunklineError(f"{self.name} of the twin does not start: {said or 'it says nothing'}")
@@ -153,7 +155,8 @@ class Cell:
             ("mkdir", "-m", "1777", f"{root}/dev/shm"),
             ("mount", "--bind", str(self.conf), f"{root}/conf"),
         ]
-        for device in _DEVICES:
+        for device in (*_DEVICES, *self.devices):
+            steps += [("mkdir", "-p", str(Path(f"{root}/dev/{device}").parent))]
             steps += [("touch", f"{root}/dev/{device}")]
             steps += [("mount", "--bind", f"/dev/{device}", f"{root}/dev/{device}")]
         return steps + ([("mount", "--bind", str(self.data), f"{root}/data")] if self.data else [])

@@ -19,6 +19,7 @@ from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
 from twin.disk import Disk, frozen, go_down
 from twin.inside import argv_inside
+from twin.result import HostStatus
 from twin.supervisor import HostState, state_of
 
 
@@ -45,6 +46,13 @@ class Keeper:
             return "absent"
         state = self.state
         return state.phase if self.supervisor.alive() and (state.alive or state.phase != "ready") else "off"
+
+    def status(self, addresses: tuple[str, ...]) -> HostStatus:
+        """Return how the host is, with the addresses that it has."""
+        its, state = self.host, self.state
+        return HostStatus(
+            its.name, its.os, self.phase, addresses, state.boots, self.disk.taken_mb, state.problem
+        )
 
     def alive(self) -> HostState:
         """Return the state of a running host; TrunklineError when it is not running."""

@@ -1,7 +1,8 @@
 """The twin's map: which node has which address, how it is wired to the world, and what answers where.
 
-The world is one router. Hosts of one subnet share a bridge in it; the controller and the stranger stand alone
-behind it. World and nodes are network namespaces `<twin>.<node>`; a twin's name has no dot: none is shared.
+The world is one router. Hosts of one subnet share a bridge in it; controller, stranger and offices stand
+alone behind it. What is private is plugged into a switch that has no way to the world. All of them are
+network namespaces `<twin>.<node>`; a twin's name has no dot: none is shared.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
-from itertools import cycle
+from itertools import chain, cycle
 
 from control.errors import TrunklineError
 from inventories.model import Environment, Host
 from twin.cgroup import mark
+from twin.offices import beside, offices, private_nodes
 from twin.outside import database_nodes, directories, registries
 
 WORLD = "world"
+SWITCH = "switch"
 CONTROLLER = "controller"
 STRANGER = "stranger"
 DNS = "192.0.2.53"
@@ -40,22 +43,29 @@ Interface = IPv4Interface | IPv6Interface
 
 @dataclass(frozen=True)
 class Wire:
-    """A node's cable: `end` is in the world, eth0 in the node. Without a bridge the node stands alone."""
+    """A node's cable: `end` is in the world or the switch. Without a bridge the node stands alone."""
 
     node: str
     end: str
     mac: str
     bridge: str | None
     addresses: tuple[str, ...]
+    """What it has when it is plugged in; without any it is down, as a provider delivers a second one."""
     gateways: tuple[str, ...]
+    interface: str = "eth0"
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """One subnet of hosts; its addresses are the hosts' gateways."""
+    """One subnet of hosts; its addresses are the hosts' gateways. A private network has none."""
 
     name: str
     addresses: tuple[str, ...]
+
+    @property
+    def space(self) -> str:
+        """The node that the bridge is in."""
+        return WORLD if self.addresses else SWITCH
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,19 @@ class Layout:
     domain: str
 
     def wire(self, node: str) -> Wire:
-        """Return a node's cable; KeyError when there is no such node."""
+        """Return a node's first cable; KeyError when there is no such node."""
         for wire in self.wires:
             if wire.node == node:
                 return wire
         raise KeyError(node)
+
+    def all_of(self, node: str) -> tuple[Wire, ...]:
+        """Return every cable of a node."""
+        return tuple(wire for wire in self.wires if wire.node == node)
+
+    def space(self, wire: Wire) -> str:
+        """Return the node that has the other end of a cable."""
+        return next((bridge.space for bridge in self.bridges if bridge.name == wire.bridge), WORLD)
 
     def cables(self) -> str:
         """Return a text that changes when a cable, bridge or address does."""
@@ -92,7 +110,7 @@ class Layout:
             twin=data["twin"],
             bridges=tuple(Bridge(b["name"], tuple(b["addresses"])) for b in data["bridges"]),
             wires=tuple(
-                Wire(w["node"], w["end"], w["mac"], w["bridge"], tuple(w["addresses"]), tuple(w["gateways"]))
+                Wire(**w | {"addresses": tuple(w["addresses"]), "gateways": tuple(w["gateways"])})
                 for w in data["wires"]
             ),
             names={name: tuple(addresses) for name, addresses in data["names"].items()},
@@ -112,14 +130,36 @@ def layout_of(environment: Environment, twin: str) -> Layout:
             f"{twin!r} is no name for a twin.", "Take at most 32 of a-z, 0-9 and -, a letter first."
         )
     databases = {node: (address,) for node, _, address in _databases(environment)}
-    lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS, **databases}
+    outer = {office.outer: (office.address,) for office in offices(environment)}
+    lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS, **databases, **outer}
     _refuse_clashes(environment, lone)
     bridges, wires = _subnets(environment, twin)
     for index, (node, addresses) in enumerate(lone.items()):
         families = {ip_address(address).version for address in addresses}
         ways = tuple(way for way in LONE_GATEWAYS if ip_address(way).version in families)
         wires.append(Wire(node, f"n{index}", _mac(twin, node), None, addresses, ways))
-    return Layout(twin, tuple(bridges), tuple(wires), _names(environment), environment.domain)
+    nets, links = _private(environment, twin)
+    both = (*bridges, *nets), (*wires, *links)
+    return Layout(twin, *both, _names(environment), environment.domain)
+
+
+def _private(environment: Environment, twin: str) -> tuple[list[Bridge], list[Wire]]:
+    """The networks within offices, and the hosts' private ones."""
+    links = [*chain.from_iterable(office.links() for office in offices(environment)), *beside(environment)]
+    nets = {net: f"lan{number}" for number, net in enumerate(dict.fromkeys(link.net for link in links))}
+    wires = [
+        Wire(
+            link.node,
+            f"p{number}",
+            _mac(twin, f"{link.node} {link.interface}"),
+            nets[link.net],
+            link.addresses,
+            (link.gateway,) if link.gateway else (),
+            link.interface,
+        )
+        for number, link in enumerate(links)
+    ]
+    return [Bridge(name, ()) for name in nets.values()], wires
 
 
 def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
@@ -177,9 +217,17 @@ def _refuse_clashes(environment: Environment, lone: dict[str, tuple[str, ...]]) 
     seen = {DNS: "the twin's DNS", PACKAGES: "the twin's package proxy"}
     seen |= {REGISTRY: "the twin's image registry", ACME: "the twin's ACME authority"}
     seen |= dict.fromkeys(NTP, "the twin's time server")
-    seen |= {address: f"the twin's {node}" for node, addresses in lone.items() for address in addresses}
+    for node, addresses in lone.items():
+        for address in addresses:
+            if address in seen:
+                raise TrunklineError(
+                    f"The twin's {node} and {seen[address]} would have the same address {address}.",
+                    "Give what is declared there another address.",
+                )
+            seen[address] = f"the twin's {node}"
+    nodes = {WORLD, SWITCH, *lone, *private_nodes(environment)}
     for host in environment.hosts:
-        if host.name == WORLD or host.name in lone:
+        if host.name in nodes:
             raise TrunklineError(
                 f"A host named {host.name} cannot have a twin: the twin itself has a node of that name.",
                 "Give the host another name.",

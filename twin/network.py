@@ -40,33 +40,41 @@ def namespaces_of(twin: str) -> list[str]:
 
 
 def make_world(layout: Layout) -> None:
-    """Make the router with its bridges, anew."""
+    """Make the router with its bridges anew, and the switch where there are private networks."""
+    for node in {WORLD, *(bridge.space for bridge in layout.bridges)}:
+        name = namespace(layout.twin, node)
+        delete(name)
+        command("ip", "netns", "add", name)
+        _sysctls(name, _QUIET | (_WORLD if node == WORLD else {}))
     name = namespace(layout.twin, WORLD)
-    delete(name)
-    command("ip", "netns", "add", name)
-    _sysctls(name, _QUIET | _ROUTER)
     addresses = [f"addr add {address}/32 dev lo" for address in (DNS, *NTP, PACKAGES, REGISTRY, ACME)]
     _batch(name, ["link set lo up", *addresses])
     for bridge in layout.bridges:
-        _batch(name, [*_bridge(bridge), *_proxied(layout, bridge)])
+        lines = [*_bridge(bridge), *_proxied(layout, bridge)]
+        _batch(namespace(layout.twin, bridge.space), lines)
 
 
 def attach(layout: Layout, node: str) -> None:
-    """Give a node a fresh namespace and a new cable; what it had before is gone, as after a reboot."""
+    """Give a node a fresh namespace and new cables; what it had before is gone, as after a reboot."""
     detach(layout, node)
-    wire = layout.wire(node)
-    world, mine = namespace(layout.twin, WORLD), namespace(layout.twin, node)
+    wires = layout.all_of(node)
+    mine = namespace(layout.twin, node)
     command("ip", "netns", "add", mine)
-    _sysctls(mine, _QUIET)
-    _batch(world, [f"link add {wire.end} type veth peer name eth0 address {wire.mac} netns {mine}"])
-    _batch(mine, _node(wire))
-    _batch(world, _end(layout, wire))
+    forwards = sum(bool(wire.addresses) for wire in wires) > 1
+    _sysctls(mine, _QUIET | (_ROUTER if forwards else {}))
+    for wire in wires:
+        far = namespace(layout.twin, layout.space(wire))
+        peer = f"type veth peer name {wire.interface} address {wire.mac} netns {mine}"
+        _batch(far, [f"link add {wire.end} {peer}"])
+        _batch(mine, _node(wire))
+        _batch(far, _end(layout, wire))
 
 
 def detach(layout: Layout, node: str) -> None:
-    """Take a node's cable and namespace away, where they exist."""
-    with suppress(TrunklineError):
-        command("ip", "-n", namespace(layout.twin, WORLD), "link", "del", layout.wire(node).end)
+    """Take a node's cables and namespace away, where they exist."""
+    for wire in layout.all_of(node):
+        with suppress(TrunklineError):
+            command("ip", "-n", namespace(layout.twin, layout.space(wire)), "link", "del", wire.end)
     delete(namespace(layout.twin, node))
 
 
@@ -77,19 +85,19 @@ def delete(name: str) -> None:
 
 
 def set_cable(layout: Layout, node: str, *, up: bool) -> None:
-    """Cut or mend a node's cable at the world's end."""
-    state = "up" if up else "down"
-    command("ip", "-n", namespace(layout.twin, WORLD), "link", "set", layout.wire(node).end, state)
+    """Cut or mend a node's first cable at its other end."""
+    wire = layout.wire(node)
+    far = namespace(layout.twin, layout.space(wire))
+    command("ip", "-n", far, "link", "set", wire.end, "up" if up else "down")
 
 
 _QUIET = {"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0}
-_ROUTER = {
-    "net/ipv4/ip_forward": 1,
+_ROUTER = {"net/ipv4/ip_forward": 1, "net/ipv4/conf/all/rp_filter": 0, "net/ipv4/conf/default/rp_filter": 0}
+_WORLD = _ROUTER | {
     "net/ipv6/conf/all/forwarding": 1,
     "net/ipv6/conf/all/proxy_ndp": 1,
     "net/ipv6/conf/default/proxy_ndp": 1,
     "net/ipv4/conf/all/proxy_arp": 1,
-    "net/ipv4/conf/all/rp_filter": 0,
     # What answers in the world runs under accounts of its own.
     "net/ipv4/ip_unprivileged_port_start": 0,
 }
@@ -109,11 +117,12 @@ def _proxied(layout: Layout, bridge: Bridge) -> list[str]:
 
 
 def _node(wire: Wire) -> list[str]:
+    end = wire.interface
     lines = ["link set lo up"]
-    lines += [f"addr add {address} dev eth0 {_nodad(address)}" for address in wire.addresses]
-    lines += ["link set eth0 up"]
+    lines += [f"addr add {address} dev {end} {_nodad(address)}" for address in wire.addresses]
+    lines += [f"link set {end} up"] if wire.addresses else []
     onlink = "" if wire.bridge else "onlink"
-    return lines + [f"{_family(way)} route add default via {way} dev eth0 {onlink}" for way in wire.gateways]
+    return lines + [f"{_family(way)} route add default via {way} dev {end} {onlink}" for way in wire.gateways]
 
 
 def _end(layout: Layout, wire: Wire) -> list[str]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from control.errors import TrunklineError
 from inventories.model import Database, Environment
 from inventories.model.certbot import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
+from twin.offices import offices
 
 HUB = ("registry-1.docker.io", "index.docker.io", "auth.docker.io", "docker.io")
 """Docker Hub's names: an image without a registry's name is fetched there."""
@@ -25,7 +26,8 @@ class Directory:
 
 def uses(environment: Environment) -> bool:
     """Say whether the environment asks anything outside that the world image is needed for."""
-    return bool(registries(environment) or directories(environment) or environment.databases)
+    asked = registries(environment) or directories(environment) or environment.databases
+    return bool(asked or offices(environment))
 
 
 def has_registry(environment: Environment) -> bool:

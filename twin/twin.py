@@ -17,29 +17,31 @@ from typing import Any
 from control import places
 from control.errors import TrunklineError
 from inventories.model import Environment, Release
-from twin import inside, network
+from twin import between, inside, network
 from twin.accounts import remember_accounts
 from twin.archive import Archive, archive
 from twin.authority import Authority
 from twin.cgroup import whole
 from twin.disk import make_loop_nodes
 from twin.enter import enter_argv, refuse_inside
+from twin.gateway import Gateway
 from twin.identity import controller_key, forget_host_keys, pin_host_keys
 from twin.image import image
 from twin.images import baked_of
 from twin.keeper import Keeper
 from twin.layout import layout_of
+from twin.offices import private_nodes
 from twin.outside import uses
 from twin.packages import require
 from twin.provider import Substitution, substitutions
 from twin.proxy import Proxy
 from twin.registry import Registry
-from twin.result import Forward, HostStatus, Result, TwinStatus
+from twin.result import Forward, Result, TwinStatus
 from twin.room import require_room
 from twin.snapshots import Snapshots
 from twin.supervisor import HostState
 from twin.world import ACME_ROOT, World
-from twin.world_image import note, world_image
+from twin.world_image import image_of, note, world_image
 
 Progress = Callable[[str], None]
 
@@ -122,11 +124,11 @@ class Twin:
             raise TrunklineError(f"{path} could not be written in {host}: {done.stderr.strip()}")
 
     def spawn(self, node: str, argv: list[str], **popen: Any) -> subprocess.Popen[Any]:
-        """Start a program of the machine in the network of a host, "stranger" or "controller"."""
+        """Start a program of the machine in the network of a host or of another node."""
         return subprocess.Popen([*enter_argv(self.name, node), *argv], **popen)
 
     def shell_argv(self, node: str) -> list[str]:
-        """Return the argv of a shell in a host, or in the network of "stranger" or "controller"."""
+        """Return the argv of a shell in a host, or in the network of another node."""
         if node in self.keepers:
             return self.keepers[node].argv_inside("TERM=xterm-256color", "/bin/bash", "-l")
         return [*enter_argv(self.name, node), "/bin/bash"]
@@ -155,13 +157,26 @@ class Twin:
         """The image registry: how to reach it, and by which authority."""
         return self.world.registry
 
-    def cut(self, host: str) -> None:
-        """Pull a host's network cable."""
-        network.set_cable(self.layout, self._keeper(host).host.name, up=False)
+    def office(self, name: str) -> Gateway:
+        """Return an office that a tunnel leads to, by its name: mostly the peer's."""
+        offices = self.world.gateways.all
+        if name not in offices:
+            known = f"It has: {', '.join(offices) or 'none'}."
+            raise TrunklineError(f"{self.environment.name} has no office {name}.", known)
+        return offices[name]
 
-    def mend(self, host: str) -> None:
-        """Put a host's network cable back."""
-        network.set_cable(self.layout, self._keeper(host).host.name, up=True)
+    def cut(self, node: str) -> None:
+        """Pull the network cable of a host, or of an office's node."""
+        network.set_cable(self.layout, self._node(node), up=False)
+
+    def mend(self, node: str) -> None:
+        """Put the network cable back."""
+        network.set_cable(self.layout, self._node(node), up=True)
+
+    def lose(self, node: str, percent: int) -> None:
+        """Let so many of a hundred packets get lost on a node's cable, both ways, until it is rebooted."""
+        image, lines = image_of(self.name), between.loss(percent)
+        between.on_cable(image, self.layout, self._node(node), "loss", lines)
 
     def snapshot(self, label: str) -> None:
         """Keep the disks of all hosts under a label, while they run."""
@@ -174,6 +189,8 @@ class Twin:
         refuse_inside()
         with self._locked():
             self._snapshots.put_back(label)
+            if self.world.whole():
+                self.world.renew()
             self._bring_up(lambda _: None)
             self.world.offset = 0
             self.world.names.forget()
@@ -193,18 +210,12 @@ class Twin:
 
     def status(self) -> TwinStatus:
         """Return how everything is."""
-        hosts = tuple(self._status(keeper) for keeper in self.keepers.values())
+        wires = map(self.layout.wire, self.keepers)
+        hosts = tuple(k.status(wire.addresses) for k, wire in zip(self.keepers.values(), wires, strict=True))
         up = all(host.phase == "ready" for host in hosts)
         forwards = tuple(self.forwards)
         return TwinStatus(
             self.name, self.environment.name, up, hosts, forwards, self.snapshots(), self.world.offset
-        )
-
-    def _status(self, keeper: Keeper) -> HostStatus:
-        host, state = keeper.host, keeper.state
-        addresses = self.layout.wire(host.name).addresses
-        return HostStatus(
-            host.name, host.os, keeper.phase, addresses, state.boots, keeper.disk.taken_mb, state.problem
         )
 
     def _refuse_down(self) -> None:
@@ -212,6 +223,9 @@ class Twin:
             raise TrunklineError(
                 f"The twin {self.name} is not up.", f"Bring it up: invoke twin.up --twin {self.name}"
             )
+
+    def _node(self, name: str) -> str:
+        return name if name in private_nodes(self.environment) else self._keeper(name).host.name
 
     def _keeper(self, host: str) -> Keeper:
         if host not in self.keepers:

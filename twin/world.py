@@ -17,11 +17,13 @@ from twin.authority import Authority
 from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
 from twin.databases import Databases
+from twin.gateway import Gateways
 from twin.image import Progress
 from twin.images import publish
 from twin.images.recipes import Recipe
 from twin.layout import CONTROLLER, NTP, PACKAGES, PACKAGES_PORT, STRANGER, WORLD, Layout
 from twin.names import Names
+from twin.offices import beside, private_nodes
 from twin.outside import database_nodes
 from twin.provider import resolv_conf
 from twin.registry import registry_cell, registry_of
@@ -44,6 +46,7 @@ class World:
         self.names = Names(layout, directory)
         self.acme = Acme(environment, layout.twin, directory)
         self.databases = Databases(environment, layout.twin, directory)
+        self.gateways = Gateways(environment, layout, directory)
         self.registry = registry_of(environment, layout.twin)
 
     @property
@@ -77,7 +80,8 @@ class World:
         (self.directory / "resolv.conf").write_text(resolv_conf(self.layout.domain))
         if not self.whole():
             network.make_world(self.layout)
-            for node in (CONTROLLER, STRANGER, *database_nodes(self.environment).values()):
+            databases, private = database_nodes(self.environment), private_nodes(self.environment)
+            for node in (CONTROLLER, STRANGER, *databases.values(), *private):
                 network.attach(self.layout, node)
             (self.directory / "world.made").write_text(self._made())
         inside = ["nsenter", f"--net={network.path_of(self.layout.twin, WORLD)}", "--"]
@@ -99,10 +103,18 @@ class World:
     def start_servers(self, image: Path) -> None:
         """Start what the environment asks outside, from the world image; what runs already stays."""
         with ThreadPoolExecutor() as pool:
-            databases = pool.submit(self.databases.start)
+            databases, gateways = pool.submit(self.databases.start), pool.submit(self.gateways.start)
             self._start_registry(image)
             self.acme.start(image)
         databases.result()
+        gateways.result()
+
+    def renew(self) -> None:
+        """Lay the cables of all offices and private networks anew, and forget what was made wrong there."""
+        self.gateways.renew()
+        for link in beside(self.environment):
+            if link.addresses:
+                network.attach(self.layout, link.node)
 
     def _start_registry(self, image: Path) -> None:
         if self.registry.names:

@@ -11,7 +11,18 @@ from twin.archive import Archive, Suite
 from twin.image import Progress, Recipe, made
 
 RELEASE = RELEASES["debian13"]
-PACKAGES = ("docker-registry", "pebble", "postgresql", "redis-server")
+PACKAGES = (
+    "charon-systemd",
+    "docker-registry",
+    "iproute2",
+    "libcharon-extra-plugins",
+    "libstrongswan-standard-plugins",
+    "nftables",
+    "pebble",
+    "postgresql",
+    "redis-server",
+    "strongswan-swanctl",
+)
 TESTING = "testing"
 """Where pebble is taken from: stable's is too old to know certificate profiles."""
 
