@@ -127,6 +127,31 @@ def ssh(
     return probe.look(hosts, lambda host: settings(port=number("port", port, 1, 65535)))
 
 
+@command("sip", **HELP, to="Users or URIs to ask for, separated by commas (default: the server itself).",
+         transports="UDP, TCP, TLS, separated by commas (default: UDP).",
+         method="OPTIONS (the default), REGISTER, INVITE or another; an answered call is hung up at once.",
+         caller="The URI of who asks, in From.", count="How often to ask.",
+         user="Answer challenges as this user; the password is in SIP_PASSWORD, or read from stdin.",
+         name="The name to ask for in TLS (default: the host's).",
+         ca="A PEM file of the only trusted roots (default: the system's; in a twin its own).")  # fmt: skip
+def sip(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", to: str = "",
+    transports: str = "UDP", port: str = "0", method: str = "OPTIONS", caller: str = "", count: str = "1",
+    user: str = "", name: str = "", ca: str = "", json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Ask a SIP server: ready, challenged, refused, draining or dead, how fast, and what it gives away."""
+    from control.errors import TrunklineError
+    from control.probe import Probe, names, option, settings
+
+    if unknown := set(names(transports.upper())) - {"UDP", "TCP", "TLS"}:
+        raise TrunklineError(f"--transports {'/'.join(unknown)!r} cannot be used.", "Say UDP, TCP or TLS.")
+    probe = Probe("sip", env=env, twin=twin, place=place, json=json)
+    more = settings(port=number("port", port, 0, 65535), method=method, caller=caller,
+                    count=number("count", count, 1, 10000), user=user, name=name)  # fmt: skip
+    more += [*(["--ca", ca] if ca else probe.roots), *option("--to", to)]
+    return probe.look(hosts, lambda host: [*more, *option("--transport", transports.upper())])
+
+
 @command("ping", **HELP)
 def ping(
     c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", json: bool = False,
@@ -138,5 +163,5 @@ def ping(
     return Probe("ping", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
 
 
-probes = Collection("probe", tls, http, dns, tcp, sweep, rtp, ssh, ping)
+probes = Collection("probe", tls, http, dns, tcp, sweep, sip, rtp, ssh, ping)
 """The collection `probe`."""

@@ -45,6 +45,7 @@ def test_what_nobody_answers_is_exit_code_1_and_no_traceback() -> None:
         (("probe.ping", "127.0.0.1", "--place", "stranger"), "error: Only a twin has a stranger.\n"),
         (("probe.ping", "127.0.0.1", "--twin", "x"), "error: --twin alone names no environment.\n"),
         (("probe.tls", "127.0.0.1", "--port", "0"), "error: --port '0' cannot be used.\n"),
+        (("probe.sip", "127.0.0.1", "--transports", "x"), "error: --transports 'X' cannot be used.\n"),
         (("probe.dns", ","), "error: No host was named.\n"),
     ],
 )

@@ -19,7 +19,7 @@ from verify.probes.sip_grammar import Malformed
 from verify.probes.sip_message import Message, Request, Response, build
 from verify.probes.sip_offer import changed
 from verify.probes.sip_request import AGENT, Headers, authorized, contact
-from verify.probes.sip_sdp import Session, build_sdp, read_sdp
+from verify.probes.sip_sdp import Session, build_sdp, described
 from verify.probes.sip_session import NO_TIMER, SessionTimer
 from verify.probes.sip_transaction import (
     TIMERS,
@@ -164,12 +164,10 @@ class Dialog:
 
     def described(self, message: Message) -> None:
         """Take over the description in a message of the peer, or note why it cannot be read."""
-        kind = message.header("content-type").partition(";")[0].strip().lower()
-        if kind == "application/sdp" and message.body:
-            try:
-                self.remote = read_sdp(message.body)
-            except Malformed as error:
-                self.garbled = str(error)
+        try:
+            self.remote = described(message) or self.remote
+        except Malformed as error:
+            self.garbled = str(error)
 
     def bye(self) -> Outcome | None:
         """Hang up (section 15.1.1); None where the call has ended already."""

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from verify.probes.sip_grammar import Malformed, is_address, is_host, lines, number
+from verify.probes.sip_message import Message
 
 MOST_MEDIA = 64
 MOST_LINES = 1000
@@ -132,9 +133,15 @@ def read_sdp(data: bytes) -> Session:
     starts = [at for at, (letter, _) in enumerate(read) if letter == "m"]
     if len(starts) > MOST_MEDIA:
         raise Malformed("body", f"SDP with {len(starts)} media sections")
-    ends = [*starts[1:], len(read)]
+    ends = [*starts[1:], len(read)][: len(starts)]
     media = tuple(_media(read[start:end]) for start, end in zip(starts, ends, strict=True))
     return _session(read[: starts[0]] if starts else read, media)
+
+
+def described(message: Message) -> Session | None:
+    """Return the description in a message, None where it has none. Raises Malformed."""
+    kind = message.header("content-type").partition(";")[0].strip().lower()
+    return read_sdp(message.body) if kind == "application/sdp" and message.body else None
 
 
 def _line(line: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ Ending = Literal["answered", "silent", "refused", "unreachable", "closed", "garb
 WORDS: dict[int, Ending] = {
     errno.ECONNREFUSED: "refused", errno.EHOSTUNREACH: "unreachable", errno.ENETUNREACH: "unreachable",
     errno.EACCES: "unreachable", errno.ENOPROTOOPT: "unreachable", errno.ETIMEDOUT: "silent",
+    errno.ECONNRESET: "closed", errno.ECONNABORTED: "closed", errno.EPIPE: "closed",
 }  # fmt: skip
 
 
@@ -99,17 +100,16 @@ def new_branch() -> str:
 
 
 def ending(error: Exception) -> tuple[Ending, str]:
-    """Say in a word and in a sentence how a flow ended."""
+    """Say in a word and in a sentence how a flow ended. Raises again what no peer did."""
     if isinstance(error, Malformed):
         return "garbled", str(error)
     if isinstance(error, ssl.SSLError):
         return "insecure", f"TLS failed: {error.reason or error}"
     if isinstance(error, TimeoutError):
         return "silent", "no answer to the connection"
-    if isinstance(error, OSError):
-        word = WORDS.get(error.errno or 0, "closed")
-        said = error.icmp if isinstance(error, Unreached) else errno.errorcode.get(error.errno or 0, "")
-        return word, said or str(error)
+    if isinstance(error, OSError) and error.errno in WORDS:
+        said = error.icmp if isinstance(error, Unreached) else errno.errorcode[error.errno]
+        return WORDS[error.errno], said
     raise error
 
 
