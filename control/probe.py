@@ -107,6 +107,13 @@ def sites_of(host: Host | None) -> list[str]:
     return [name for site in (host.nginx.sites if host and host.nginx else ()) for name in site.names]
 
 
+def proposals_of(host: Host | None) -> list[str]:
+    """Return what a host's declared peers agreed on for IKE, each once, in strongSwan's words."""
+    peers = host.strongswan.peers if host and host.strongswan else ()
+    offers = (f"{its.ike.encryption}-{its.ike.integrity}-{its.ike.group}" for its in peers)
+    return list(dict.fromkeys(offers))
+
+
 def settings(**given: Any) -> list[str]:
     """Return options that have a value: flags where it is True."""
     found: list[str] = []

@@ -152,6 +152,24 @@ def sip(
     return probe.look(hosts, lambda host: [*more, *option("--transport", transports.upper())])
 
 
+@command("ike", **HELP,
+         proposals="To offer, separated by commas (default: a declared host's, else aes256-sha256-modp2048).",
+         ports="Separated by commas (default: 500,4500).",
+         weak="Also offer what must be refused: 3DES, MD5, SHA-1, small groups, IKEv1.")  # fmt: skip
+def ike(
+    c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", proposals: str = "",
+    ports: str = "", weak: bool = False, json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Begin IKE with a gateway, without a key: which proposals it takes, where NAT is."""
+    from control.probe import Probe, option, proposals_of, settings
+
+    probe = Probe("ike", env=env, twin=twin, place=place, json=json)
+    more = [*option("--port", ports), *settings(weak=weak)]
+    return probe.look(
+        hosts, lambda host: [*more, *option("--proposal", proposals or ",".join(proposals_of(host)))]
+    )
+
+
 @command("ping", **HELP)
 def ping(
     c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", json: bool = False,
@@ -163,5 +181,5 @@ def ping(
     return Probe("ping", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
 
 
-probes = Collection("probe", tls, http, dns, tcp, sweep, sip, rtp, ssh, ping)
+probes = Collection("probe", tls, http, dns, tcp, sweep, sip, rtp, ssh, ike, ping)
 """The collection `probe`."""

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from declared_tunnels import branch, peer, tunnel
 
 from control.errors import TrunklineError
-from control.probe import Probe, names, option, settings, sites_of
+from control.probe import Probe, names, option, proposals_of, settings, sites_of
 from inventories.model import load
 
 TOP = Path(__file__).resolve().parent.parent
@@ -84,3 +85,8 @@ def test_a_range_without_a_way_to_the_host_is_a_sentence_with_what_to_say() -> N
     done = invoke("probe.rtp", "127.0.0.1", "21200")
     assert done.returncode == 1
     assert "--ssh root@127.0.0.1" in done.stderr
+
+
+def test_a_host_of_an_environment_stands_for_its_peers_proposals() -> None:
+    assert proposals_of(tunnel(peer(), branch()).hosts[0]) == ["aes256-sha256-modp2048"]
+    assert proposals_of(None) == []
