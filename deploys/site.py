@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from deploys import (
     certbot,
@@ -14,6 +14,7 @@ from deploys import (
     journal,
     nginx,
     ssh,
+    strongswan,
     swap,
     sysctl,
     time,
@@ -31,18 +32,32 @@ from inventories.model import Environment, Host
 
 SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap, docker, nginx, certbot)
 GUARDED = (users, ssh, firewall, sysctl)
-"""The services that could lock us out."""
+"""The services that could lock us out, beside tunnels."""
 SYSTEM = ("ssh", "journal")
 """The services whose units were there before us and stay."""
 KEPT = ("file", "symlink")
 """The kinds that are the manifest's business; a directory stays, with whatever others put into it."""
 
 
-def rendered(host: Host, environment: Environment, pins: Pins = UNKNOWN) -> list[ManagedFile]:
-    """Return every file as it will stand on the host; needs no host but for what images are exactly."""
+@dataclass(frozen=True)
+class Found:
+    """What only the host itself can say of what will stand on it."""
+
+    pins: Pins = UNKNOWN
+    """What images are exactly."""
+    userland: bool | None = None
+    """Whether charon does ESP; None: as declared."""
+
+
+UNSEEN = Found()
+
+
+def rendered(host: Host, environment: Environment, found: Found = UNSEEN) -> list[ManagedFile]:
+    """Return every file as it will stand on the host; needs no host but for what it alone can say."""
     declared = [file for service in SERVICES for file in service.files(host, environment)]
-    stacks = compose.files(host, environment, pins)
-    return [*declared, *users.root_files(host, environment), firewall.loader(), *stacks]
+    tunnels = strongswan.files(host, environment, found.userland)
+    stacks = compose.files(host, environment, found.pins)
+    return [*declared, *users.root_files(host, environment), firewall.loader(), *tunnels, *stacks]
 
 
 def packages_of(host: Host) -> tuple[str, ...]:
@@ -66,9 +81,9 @@ def own_units_of(host: Host) -> tuple[str, ...]:
     return tuple(name for name in units_of(host) if name not in system)
 
 
-def resources(host: Host, environment: Environment, pins: Pins = UNKNOWN) -> list[Resource]:
+def resources(host: Host, environment: Environment, seen: Found = UNSEEN) -> list[Resource]:
     """Return everything that will be on the host because of us, for its manifest."""
-    found = [manifest.file_resource(file) for file in rendered(host, environment, pins) if file.kind in KEPT]
+    found = [manifest.file_resource(file) for file in rendered(host, environment, seen) if file.kind in KEPT]
     found += [resource("user", user.name, "users") for user in host.users.accounts]
     found += [resource("package", name, "packages") for name in packages_of(host)]
     found += [resource("unit", name, "units") for name in own_units_of(host)]
@@ -78,18 +93,18 @@ def resources(host: Host, environment: Environment, pins: Pins = UNKNOWN) -> lis
     return found + ([resource("swap", host.swap.path, "swap")] if host.swap else [])
 
 
-def begin(host: Host, environment: Environment) -> tuple[Pins, list[Resource]]:
+def begin(host: Host, environment: Environment) -> tuple[Found, list[Resource]]:
     """Say once what all services want to know about the host, so that each fact is asked once.
 
-    Returns what images are exactly, and all that will be on the host.
+    Returns what the host alone can say, and all that will be on it.
     """
     asked = compose.asked(host, live.Wanted())
     live.begin(asked)
-    pins = compose.pins(host)
-    declared = resources(host, environment, pins)
+    found = Found(compose.pins(host), strongswan.userland(host, environment))
+    declared = resources(host, environment, found)
     asked = replace(
         asked,
-        files=tuple(rendered(host, environment, pins)),
+        files=tuple(rendered(host, environment, found)),
         packages=packages_of(host),
         units=units_of(host),
         sysctls=tuple(host.sysctls(environment).items()),
@@ -98,25 +113,32 @@ def begin(host: Host, environment: Environment) -> tuple[Pins, list[Resource]]:
     )
     live.begin(asked)
     live.begin(orphans.asked_for(asked, declared))
-    return pins, manifest.remembered(declared)
+    return found, manifest.remembered(declared)
 
 
 def guarded(host: Host, environment: Environment, keys: Iterable[str]) -> tuple[guard.Guarded, ...]:
     """Return what the guard remembers: keys, sshd, the firewall, kernel settings, the way to the network."""
     settings = guard.Guarded("sysctl", files=(sysctl.PATH,), sysctls=tuple(keys), routes=True)
-    return (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host), settings)
+    tunnels = [strongswan.guarded(host)] if host.strongswan else []
+    return (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host), settings, *tunnels)
+
+
+def endangering(host: Host, environment: Environment, found: Found) -> list[ManagedFile]:
+    """Return the files whose change could lock us out."""
+    of_services = (file for service in GUARDED for file in service.files(host, environment))
+    return [*of_services, *strongswan.files(host, environment, found.userland)]
 
 
 def site(host: Host, environment: Environment) -> None:
     """Bring one host to what is declared; what could lock us out stands between guard and confirmation."""
-    pins, declared = begin(host, environment)
+    found, declared = begin(host, environment)
     settings = kernel.due(host.sysctls(environment))
     intended = manifest.intend(declared, name="manifest: intend")
     docker.sources(host, environment)
     apt.packages(packages_of(host), name="packages: install")
     armed = guard.arm(
         guarded(host, environment, settings),
-        [file for service in GUARDED for file in service.files(host, environment)],
+        endangering(host, environment, found),
         settings,
         name="guard: arm",
     )
@@ -124,6 +146,7 @@ def site(host: Host, environment: Environment) -> None:
     ssh.ssh(host, environment)
     firewall.firewall(host, environment)
     sysctl.sysctl(host, environment)
+    strongswan.strongswan(host, environment, found.userland)
     guard.confirm(ssh.daemon_of(host), name="guard: confirm", _if=changed(armed))
     users.close_root(host, environment)
     ssh.close_old_port(host, environment)
@@ -133,7 +156,7 @@ def site(host: Host, environment: Environment) -> None:
     updates.updates(host, environment)
     fail2ban.fail2ban(host, environment)
     swap.swap(host, environment)
-    web(host, environment, pins)
+    web(host, environment, found.pins)
     orphans.orphans(declared)
     manifest.narrow(name="manifest: narrow", _if=changed(intended))
 

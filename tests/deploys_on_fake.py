@@ -32,6 +32,7 @@ FACTS = {
     "digests": "Ask registries which digest",
     "served": "Tell which configuration nginx runs",
     "certificates": "Tell which certificates daemons find",
+    "tunnels": "Tell what ESP can be done with",
 }
 DIGEST = f"sha256:{'d' * 64}"
 """What every reference means to its registry."""
@@ -50,6 +51,7 @@ class Seen:
     digests: dict[str, Any] = field(default_factory=dict)
     served: dict[str, Any] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
+    tunnels: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def converged(host: Host, environment: Environment) -> Seen:
         digests={"digests": {}, "problems": {}},
         served=served(host, environment),
         certificates=certificates(host, environment),
+        tunnels={"esp": True, "tunnels": True, "charon": True},
         files={},
         accounts={"root": account("root", 0, keys=0)}
         | {
@@ -102,7 +105,7 @@ def converged(host: Host, environment: Environment) -> Seen:
             "ssh_ports": [host.ssh.port],
             "manifest": {
                 "format": 1,
-                "resources": site.resources(host, environment, pins(host)),
+                "resources": site.resources(host, environment, site.Found(pins(host), False)),
                 "intended": None,
             },
         },
@@ -217,6 +220,7 @@ def bare(host: Host, environment: Environment) -> Seen:
         digests={"digests": dict.fromkeys(references(host), DIGEST), "problems": {}},
         served={"config": None, "sites": {}},
         certificates={"certificates": {}, "refused": {}, "webroot": False},
+        tunnels={"esp": True, "tunnels": False, "charon": False},
     )
 
 
@@ -241,6 +245,7 @@ def serve(
         FACTS["digests"]: json.dumps(seen.digests),
         FACTS["served"]: json.dumps(seen.served),
         FACTS["certificates"]: json.dumps(seen.certificates),
+        FACTS["tunnels"]: json.dumps(seen.tunnels),
     }
     secrets.load(values(environment))
     images.load(built(environment))

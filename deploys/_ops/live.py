@@ -9,6 +9,7 @@ from typing import Any
 from pyinfra import context
 
 from deploys._ops.facts.look import Accounts, Files, Stacks, System
+from deploys._ops.facts.tunnels import Tunnels
 from deploys._ops.managed import ManagedFile
 
 KEY = "trunkline_wanted"
@@ -66,6 +67,12 @@ def system() -> dict[str, Any]:
         "swap": asked.swap,
     }
     found: dict[str, Any] = context.host.get_fact(System, json.dumps(question, separators=(",", ":")))
+    return found
+
+
+def tunnels() -> dict[str, bool]:
+    """Return whether the kernel does ESP, and whether it and charon hold what the files say."""
+    found: dict[str, bool] = context.host.get_fact(Tunnels)
     return found
 
 

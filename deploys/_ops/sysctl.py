@@ -11,6 +11,8 @@ from deploys._ops import live, manifest
 from deploys._ops.operation import operation
 
 FORWARDING = (".ip_forward", ".forwarding")
+RESET = "net."
+"""How the settings begin that a change of forwarding resets."""
 
 
 def due(declared: Mapping[str, str]) -> dict[str, str]:
@@ -54,5 +56,5 @@ def settings(declared: Mapping[str, str]) -> Iterator[str]:
 def written(wanted: Mapping[str, str], differing: Collection[str]) -> list[str]:
     """Return the keys to write: a change of forwarding comes first and resets others (ip-sysctl.rst)."""
     first = [key for key in differing if key.endswith(FORWARDING)]
-    settable = (key for key in wanted if live.system()["sysctls"][key]["settable"])
-    return [*first, *(key for key in (settable if first else differing) if key not in first)]
+    again = (key for key in wanted if first and key.startswith(RESET))
+    return list(dict.fromkeys([*first, *again, *differing]))

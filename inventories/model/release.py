@@ -17,7 +17,13 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "fail2ban": ("fail2ban", "python3-systemd", "nftables"),
     "updates": ("unattended-upgrades", "needrestart"),
     "time": ("chrony", "tzdata"),
-    "strongswan": ("charon-systemd", "strongswan-swanctl", "libcharon-extra-plugins", "nftables"),
+    "strongswan": (
+        "charon-systemd",
+        "strongswan-swanctl",
+        "libcharon-extra-plugins",
+        "libstrongswan-standard-plugins",
+        "nftables",
+    ),
     "nginx": ("nginx",),
     "certbot": ("certbot",),
 }
@@ -33,7 +39,7 @@ UNITS: dict[str, tuple[str, ...]] = {
     "updates": ("unattended-upgrades.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
     "time": ("chrony.service",),
     "journal": ("systemd-journald.service",),
-    "strongswan": ("trunkline-tunnels.service", "strongswan.service"),
+    "strongswan": ("trunkline-tunnels.service", "strongswan.service", "trunkline-tunnels-up.timer"),
     "docker": ("containerd.service", "docker.socket", "docker.service"),
     "nginx": ("nginx.service",),
     "certbot": ("certbot.timer",),

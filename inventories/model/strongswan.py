@@ -39,7 +39,7 @@ Mtu = Annotated[
     Wanted("a tunnel's MTU (1280-1438)", "1400 fits ESP in UDP on every path that carries 1500 bytes"),
 ]
 Delay = Annotated[
-    int, Field(ge=5, le=300), Wanted("a number of seconds from 5 to 300", "10 notices a dead peer soon")
+    int, Field(ge=5, le=300), Wanted("a number of seconds from 5 to 300", "5 notices a dead peer soon")
 ]
 
 
@@ -68,7 +68,7 @@ class Peer(Proof):
     """What the gateway's own console says of PFS: its group, None where it is off."""
     ike_lifetime: Lifetime = 28800
     esp_lifetime: Lifetime = 3600
-    dpd_delay: Delay = 10
+    dpd_delay: Delay = 5
     """Seconds of silence before the gateway is asked whether it lives (RFC 7296, section 1.4)."""
 
     @property

@@ -47,13 +47,13 @@ def reduced(host: Host, *services: Container, **more: object) -> Host:
 def containers(host: Host, environment: Environment) -> None:
     """Serve the host as the whole deploy does, but for what is not about containers."""
     environment = environment.model_copy(update={"hosts": (host,)})
-    pins, declared = site.begin(host, environment)
+    found, declared = site.begin(host, environment)
     manifest.intend(declared, name="manifest: intend")
     apt.packages((*docker.packages(host), "ufw"), name="packages: install")
     firewall.firewall(host, environment)
     docker.docker(host, environment)
     if host.compose:
-        compose.compose(host, environment, pins)
+        compose.compose(host, environment, found.pins)
     orphans.orphans(declared)
     manifest.narrow(name="manifest: narrow")
 
