@@ -79,7 +79,7 @@ class Probe:
             way = Way(self.target.environment, self.target.instance, Path(directory))
             way.write()
             ssh = [*self._prefix("controller"), "ssh", "-F", str(way.config), "-T"]
-            yield lambda host: shlex.join([*ssh, "-l", host.users.deploy, host.name]) if host else ""
+            yield lambda host: shlex.join([*ssh, "-l", _let_in(ssh, host), host.name]) if host else ""
 
     @property
     def roots(self) -> list[str]:
@@ -87,6 +87,19 @@ class Probe:
         if self.target is None or not self.target.environment.in_twin:
             return []
         return ["--ca", str(places.run() / self.target.instance / "acme-root.pem")]
+
+
+def _let_in(ssh: list[str], host: Host) -> str:
+    """Return whom the host lets in: the deploy user, or root where it does not know that one yet."""
+    for user in dict.fromkeys((host.users.deploy, "root")):
+        argv = [*ssh, "-l", user, host.name, "true"]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return user
+    said = done.stderr.strip().splitlines()[-1:] or ["ssh gave no reason"]
+    raise TrunklineError(
+        f"{host.name} lets nobody in: {said[0]}.", "Deploy it first, or name --ssh yourself."
+    )
 
 
 def names(text: str) -> list[str]:
