@@ -115,6 +115,25 @@ def rtp(
         )
 
 
+@command("call", **HELP, to="The user or URI to call, an echo (default: echo).",
+         transport="UDP (default), TCP or TLS.", caller="The URI in From.",
+         user="Answer challenges as this user; the password is in SIP_PASSWORD, or read from stdin.",
+         seconds="How long to send sound (default 8: long enough for a report of the other side).",
+         media="Our own address for sound (default: that of the signalling).",
+         intruder="Another address of ours, that a second source sends from.")  # fmt: skip
+def call(
+    c: Context, hosts: str, to: str = "echo", env: str = "", twin: str = "", place: str = "controller",
+    port: str = "0", transport: str = "UDP", caller: str = "", user: str = "", seconds: str = "8",
+    media: str = "", intruder: str = "", json: bool = False, debug: bool = False,
+) -> int:  # fmt: skip
+    """Call an echo: sound both ways, loss, jitter, MOS, and whether a second source is heard."""
+    from control.probe import Probe, settings
+
+    more = settings(to=to, port=number("port", port, 0, 65535), transport=transport, caller=caller, user=user,
+                    seconds=number("seconds", seconds, 1, 3600), media=media, intruder=intruder)  # fmt: skip
+    return Probe("call", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: more)
+
+
 @command("ssh", **HELP)
 def ssh(
     c: Context, hosts: str, env: str = "", twin: str = "", place: str = "controller", port: str = "22",
@@ -181,5 +200,5 @@ def ping(
     return Probe("ping", env=env, twin=twin, place=place, json=json).look(hosts, lambda host: [])
 
 
-probes = Collection("probe", tls, http, dns, tcp, sweep, sip, rtp, ssh, ike, ping)
+probes = Collection("probe", tls, http, dns, tcp, sweep, sip, rtp, call, ssh, ike, ping)
 """The collection `probe`."""

@@ -68,7 +68,7 @@ def _arguments() -> argparse.ArgumentParser:
 def _all(given: argparse.Namespace, source: str | None) -> dict[str, Any]:
     credentials = None
     if given.user:
-        credentials = Credentials(given.user, _password(given.user), tuple(given.algorithm or ALGORITHMS))
+        credentials = Credentials(given.user, password(given.user), tuple(given.algorithm or ALGORITHMS))
     timers = Timers(given.t1, given.t2, given.timeout)
     looks: list[dict[str, Any]] = []
     for transport in given.transport or ["UDP"]:
@@ -81,7 +81,8 @@ def _all(given: argparse.Namespace, source: str | None) -> dict[str, Any]:
     return {"address": given.address, "method": given.method, "looks": looks}
 
 
-def _password(user: str) -> str:
+def password(user: str) -> str:
+    """Return a user's password: from SIP_PASSWORD, else asked for, else from stdin."""
     if PASSWORD in os.environ:
         return os.environ[PASSWORD]
     if sys.stdin.isatty():
