@@ -242,3 +242,31 @@ def test_two_peers_share_an_authority_and_one_certificate_with_both_names() -> N
     its = x509.load_pem_x509_certificate(held()["own"].encode())
     names = its.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["vpn.trunkline.dev", "second.trunkline.dev"]
+
+
+@pytest.fixture
+def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """The target of a twin whose two offices prove themselves by a key and by certificates."""
+    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path / "home"))
+    its = environment(host(strongswan=swan(peer(), branch(certificates=CERTIFICATES))))
+    return Target(its, "ike-sheets", its.hosts)
+
+
+def test_a_twin_makes_its_offices_certificates_itself(
+    twin: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certify(twin, Console())
+    show(twin, Console(), name="branch", reveal=True)
+    said = capsys.readouterr().out
+    assert "kept: the twin makes both ends' itself" in said
+    assert "The twin makes its gateway's certificate itself." in said
+    assert "PRIVATE KEY" not in said
+
+
+def test_a_twins_pre_shared_key_can_be_seen_as_a_real_one(
+    twin: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (its,) = [each.psk for each in twin.hosts[0].strongswan.peers if each.psk]  # type: ignore[union-attr]
+    value = secrets.store_of(twin).needed((its,))[its.name]
+    show(twin, Console(), name="office", reveal=True)
+    assert value in capsys.readouterr().out
