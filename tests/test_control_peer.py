@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,17 @@ def test_certify_makes_both_ends_that_prove_who_they_are(capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "made: there was none" in said
     assert "PRIVATE KEY" not in said
+
+
+def test_openssl_takes_what_the_authority_signed(tmp_path: Path) -> None:
+    certify(of(peer(**BY_CERTIFICATE)), Console())
+    made = held()
+    for name in ("ca", "own", "office_far_certificate"):
+        (tmp_path / name).write_text(made[name])
+    argv = ["openssl", "verify", "-x509_strict", "-CAfile", str(tmp_path / "ca")]
+    files = [str(tmp_path / "own"), str(tmp_path / "office_far_certificate")]
+    done = subprocess.run([*argv, *files], capture_output=True, text=True, check=False)
+    assert done.stdout == "".join(f"{each}: OK\n" for each in files), done.stderr
 
 
 def test_what_stands_is_kept_until_it_is_asked_for_again() -> None:

@@ -140,6 +140,12 @@ NETWORKS: Rows = {
         " wanted networks behind the gateway; take it out: the tunnel's own packets would be sent through"
         " the tunnel",
     ),
+    "another gateway within the tunnel": (
+        beside(remote=("192.168.160.0/24", "203.0.113.16/29")),
+        "edge1 strongswan.peers[branch].remote: 203.0.113.16/29 holds the gateway 203.0.113.20 of office,"
+        " wanted networks behind the gateway only; narrow it: the answers to what is there would go through"
+        " the tunnel",
+    ),
     "a controller within the tunnel": (
         office(remote=("192.0.2.0/28",)),
         "edge1 strongswan.peers[office].remote: 192.0.2.0/28 holds the controller 192.0.2.10/32, wanted"

@@ -195,7 +195,7 @@ def _selectors(strongswan: Strongswan, host: Host, peer: Peer) -> Iterator[Probl
 
 
 def _swallowed(strongswan: Strongswan, host: Host, peer: Peer, environment: Environment) -> Iterator[Problem]:
-    """Yield what would be drawn into the tunnel and must not be: the gateway, the controllers, the hosts."""
+    """Yield what would be drawn into the tunnel and must not be: gateways, controllers, hosts."""
     for network in peer.remote:
         if peer.address is not None and peer.address in network:
             yield strongswan.problem(
@@ -205,7 +205,9 @@ def _swallowed(strongswan: Strongswan, host: Host, peer: Peer, environment: Envi
                 "networks behind the gateway",
                 "take it out: the tunnel's own packets would be sent through the tunnel",
             )
-        for what in _drawn(network, environment):
+        others = (each for each in strongswan.peers if each is not peer and each.address in network)
+        gateways = (f"the gateway {each.address} of {each.name}" for each in others)
+        for what in (*gateways, *_drawn(network, environment)):
             yield strongswan.problem(
                 host,
                 _place(peer, "remote"),
