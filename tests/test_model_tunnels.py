@@ -165,9 +165,9 @@ NETWORKS: Rows = {
     ),
     "a whole network on lo": (
         lambda: tunnel(peer(), interface="lo"),
-        "edge1 strongswan.address: 10.10.10.1/24 on lo, where the kernel would take all of 10.10.10.0/24 for"
-        " this host, wanted an address alone where nothing is behind; write 10.10.10.1/32, or name the"
-        " interface to the hosts behind",
+        "edge1 strongswan.address: 10.10.10.1/24 on lo, where nobody of 10.10.10.0/24 can be but this host,"
+        " wanted an address alone where nothing is behind; write 10.10.10.1/32, or name the interface to the"
+        " hosts behind",
     ),
     "an address alone on an interface": (
         lambda: tunnel(peer(), address="10.10.10.1/32"),

@@ -85,7 +85,7 @@ def _inner_address(strongswan: Strongswan, host: Host, environment: Environment)
         yield strongswan.problem(
             host,
             "address",
-            f"{inner} on lo, where the kernel would take all of {network} for this host",
+            f"{inner} on lo, where nobody of {network} can be but this host",
             "an address alone where nothing is behind",
             f"write {inner.ip}/32, or name the interface to the hosts behind",
         )
