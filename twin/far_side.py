@@ -99,7 +99,8 @@ class FarSide:
                     "rekey_time": str(int(self.esp_lifetime * REKEY)),
                     "life_time": str(self.esp_lifetime),
                     "dpd_action": "restart" if self.calls else "clear",
-                    "close_action": "start" if self.calls else "none",
+                    # The caller calls: a start here would follow a duplicate's end with the next duplicate.
+                    "close_action": "none",
                 },
             )
 
