@@ -37,7 +37,8 @@ def on_cable(image: Path, layout: Layout, node: str, name: str, lines: Iterable[
 
 def loss(percent: int) -> list[str]:
     """Return the rules that lose so many of a hundred packets, at random."""
-    return [f"numgen random mod 100 < {percent} drop"] if percent else []
+    few = f"numgen random mod 100 < {percent} " if percent < 100 else ""
+    return [f"{few}drop"] if percent else []
 
 
 def udp_only() -> list[str]:

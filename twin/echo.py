@@ -6,41 +6,34 @@ Run as `python -m twin.echo PORT READY`; the file READY is made when it listens.
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
-class Echo(asyncio.DatagramProtocol):
-    """Sends each datagram back."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember by which socket to answer."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer."""
-        self.transport.sendto(data, addr)
+def _datagram(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.sendto(*sock.recvfrom(65536))
 
 
 async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
+    with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+    writer.close()
 
 
 async def serve(port: int, ready: Path) -> None:
     """Answer for ever."""
-    loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(Echo, ("0.0.0.0", port))
-    server = await asyncio.start_server(_stream, "0.0.0.0", port)
-    ready.touch()
-    await server.serve_forever()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.bind(("", port))
+        asyncio.get_running_loop().add_reader(sock, _datagram, sock)
+        server = await asyncio.start_server(_stream, "", port)
+        ready.touch()
+        await server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
@@ -39,11 +39,11 @@ class FarSide:
     remote: tuple[str, ...]
     ike_lifetime: int
     esp_lifetime: int
-    psk: str | None = None
-    certificate: str | None = None
+    psk: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
     """PEM, as the key and the authority's."""
-    key: str | None = None
-    ca: str | None = None
+    key: str | None = field(default=None, repr=False)
+    ca: str | None = field(default=None, repr=False)
     encap: bool = True
     calls: bool = True
     expired: bool = False
@@ -51,7 +51,7 @@ class FarSide:
 
     def changed(self, **changes: Any) -> FarSide:
         """Return what it says after these changes; TrunklineError where it has no such field."""
-        known = {field.name for field in fields(self)}
+        known = {each.name for each in fields(self)}
         if wrong := changes.keys() - known:
             raise TrunklineError(f"A console has no {', '.join(wrong)}.", f"It has: {', '.join(known)}.")
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,10 @@ class Gateway:
                 self.charon.ask(lambda daemon: call(daemon, self._calls()))
 
     def forwarding(self, on: bool) -> None:
-        """Let the NAT pass IKE from outside on to the gateway, or not."""
+        """Let the NAT pass IKE from outside on to the gateway, or not; it forgets who called whom."""
         self._write(self._read() | {"forwarding": on})
+        if self.office.wan:
+            network.attach(self.layout, self.office.outer)
         self._route()
 
     def only(self, *, udp: bool) -> None:
@@ -197,7 +200,7 @@ class Gateway:
 
     def _text(self) -> str:
         """What differs when something else would be loaded."""
-        return hashlib.sha256(repr(self.consoles()).encode()).hexdigest()
+        return hashlib.sha256(repr([*map(asdict, self.consoles())]).encode()).hexdigest()
 
     def _route(self) -> None:
         image, office = image_of(self.twin), self.office
