@@ -84,6 +84,14 @@ def show_status(target: Target, console: Console) -> None:
         for host in seen.hosts
     ]  # fmt: skip
     console.table("twin_host", ("Host", "System", "State", "Addresses", "Boots", "Disk", "Problem"), rows)
+    if seen.offices:
+        lines = [
+            (each.name, each.address, "ok: up" if each.state == "up" else each.state, each.pbx,
+             ", ".join(each.changed))
+            for each in seen.offices
+        ]  # fmt: skip
+        console.title("Offices that tunnels lead to:")
+        console.table("office", ("Office", "Address", "Tunnel", "PBX", "Wrong on purpose"), lines)
     if seen.forwards:
         forwards = [(f"{each.address}:{each.port}", each.host, each.what) for each in seen.forwards]
         console.title("Reachable from this machine:")
@@ -96,7 +104,9 @@ def show_status(target: Target, console: Console) -> None:
 
 def enter(target: Target, node: str) -> None:
     """Become a root shell in one host, or in the network of a node. Does not return."""
-    if node not in NODES:
+    from twin.offices import private_nodes
+
+    if node not in (*NODES, *private_nodes(target.environment)):
         _known(target, node)
     argv = twin_of(target).shell_argv(node)
     os.execvp(argv[0], argv)

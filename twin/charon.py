@@ -13,6 +13,7 @@ from control.errors import TrunklineError
 from twin.caller import SOCKET
 from twin.cell import Cell
 from twin.command import command
+from twin.esp import has_esp
 from twin.layout import namespace
 from twin.vici import Vici, vici
 from twin.world_image import image_of
@@ -55,7 +56,7 @@ class Charon:
     @cached_property
     def cell(self) -> Cell:
         """Its process; ESP is done by itself where this machine's kernel cannot."""
-        esp = "" if has_esp(self.twin, self.node) else "kernel-libipsec "
+        esp = "" if has_esp() else "kernel-libipsec "
         return Cell(
             name=self.node,
             twin=self.twin,
@@ -100,15 +101,3 @@ class Charon:
         for what in ("state", "policy"):
             with suppress(TrunklineError):
                 command("ip", "-n", namespace(self.twin, self.node), "xfrm", what, "flush")
-
-
-def has_esp(twin: str, node: str) -> bool:
-    """Say whether this machine's kernel knows ESP (CONFIG_INET_ESP)."""
-    where = ("ip", "-n", namespace(twin, node), "xfrm", "state")
-    its = ("src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi", "0x100")
-    try:
-        command(*where, "add", *its, "mode", "tunnel", "aead", "rfc4106(gcm(aes))", f"0x{'00' * 20}", "128")
-    except TrunklineError:
-        return False
-    command(*where, "del", *its)
-    return True

@@ -26,6 +26,7 @@ from twin.far_side import FarSide, far_side
 from twin.given import proof_of
 from twin.layout import Layout
 from twin.offices import Office, offices
+from twin.result import OfficeStatus
 from twin.vici import Vici
 from twin.world_image import image_of
 
@@ -155,6 +156,19 @@ class Gateway:
         """Say whether every child of every tunnel carries."""
         there = {name for sa in self.sas() for name in sa.up}
         return there >= {child for each in self.consoles() for child in each.children}
+
+    def status(self) -> OfficeStatus:
+        """Return how the office is."""
+        try:
+            up = sum(len(sa.up) for sa in self.sas())
+        except TrunklineError:
+            state = "off"
+        else:
+            wanted = sum(len(each.children) for each in self.consoles())
+            state = "up" if self.up() else f"{up} of {wanted} children up"
+        its = self._read()
+        changed = (*its["changes"], *(() if its["forwarding"] else ("forwarding",)))
+        return OfficeStatus(self.name, self.address, self.pbx, state, changed)
 
     def rekey(self, *, ike: bool = False) -> None:
         """Ask for new keys of every child, or of the negotiations; only other SPIs are proof of them."""

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from inventories.model import Environment, stood_in
 from inventories.model.rehearsal import is_rehearsed
 from twin.archive import Suite
+from twin.esp import has_esp
 from twin.layout import ACME, DNS, NTP, PACKAGES, PACKAGES_PORT, REGISTRY
+from twin.offices import offices
 from twin.outside import directories, registries, uses
 from twin.trust import BUNDLE, OWN
 
@@ -111,6 +113,21 @@ def _outside(environment: Environment) -> Iterator[Substitution]:
     for database in environment.databases:
         by = "the twin's own server, password and authority"
         yield Substitution(f"managed {database.kind} {database.name}", by, f"DNS: {database.host}")
+    yield from _offices(environment)
+
+
+def _offices(environment: Environment) -> Iterator[Substitution]:
+    found = offices(environment)
+    for office in found:
+        nat = ", behind NAT" if office.wan else ""
+        by = f"strongSwan with the peer's parameters at {office.address}{nat}, and who echoes as its PBX"
+        yield Substitution(f"office {office.name}", by, f"nodes {', '.join(office.nodes)}")
+    if found:
+        by = "values and an authority made for this twin"
+        yield Substitution("tunnels' keys and certificates", by, "the twin's own store")
+    if found and not has_esp():
+        by = "strongSwan's own, in userland: this machine's kernel has none"
+        yield Substitution("ESP", by, "kernel-libipsec, at the gateways; hosts find out by themselves")
 
 
 def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:

@@ -41,6 +41,17 @@ class HostStatus:
 
 
 @dataclass(frozen=True)
+class OfficeStatus:
+    """An office: `state` is up, or what is missing; `changed` names what was made wrong there on purpose."""
+
+    name: str
+    address: str
+    pbx: str
+    state: str
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TwinStatus:
     """A whole twin."""
 
@@ -51,3 +62,4 @@ class TwinStatus:
     forwards: tuple[Forward, ...]
     snapshots: tuple[str, ...]
     ntp_offset: float
+    offices: tuple[OfficeStatus, ...] = ()

@@ -213,10 +213,9 @@ class Twin:
         wires = map(self.layout.wire, self.keepers)
         hosts = tuple(k.status(wire.addresses) for k, wire in zip(self.keepers.values(), wires, strict=True))
         up = all(host.phase == "ready" for host in hosts)
-        forwards = tuple(self.forwards)
-        return TwinStatus(
-            self.name, self.environment.name, up, hosts, forwards, self.snapshots(), self.world.offset
-        )
+        forwards, offices = tuple(self.forwards), tuple(map(Gateway.status, self.world.gateways.all.values()))
+        kept, offset = self.snapshots(), self.world.offset
+        return TwinStatus(self.name, self.environment.name, up, hosts, forwards, kept, offset, offices)
 
     def _refuse_down(self) -> None:
         if not self.world.whole():
