@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twin import network
 from twin.command import command
-from twin.layout import Layout
+from twin.layout import WORLD, Layout
 
 IKE_PORTS = "{ 500, 4500 }"
 
@@ -33,6 +33,12 @@ def on_cable(image: Path, layout: Layout, node: str, name: str, lines: Iterable[
         )
         text += f"table {table} {{\n{''.join(chains)}}}\n"
     rules(image, layout, layout.space(wire), text)
+
+
+def clear(image: Path, layout: Layout) -> None:
+    """Let everything pass every cable freely: a new cable of the same name would meet the old rules."""
+    for node in sorted({WORLD, *(bridge.space for bridge in layout.bridges)}):
+        rules(image, layout, node, "flush ruleset netdev\n")
 
 
 def loss(percent: int) -> list[str]:

@@ -174,7 +174,7 @@ class Twin:
         network.set_cable(self.layout, self._node(node), up=True)
 
     def lose(self, node: str, percent: int) -> None:
-        """Let so many of a hundred packets get lost on a node's cable, both ways, until it is rebooted."""
+        """Let so many of a hundred packets get lost on a node's cable, both ways, until a restore or 0."""
         image, lines = image_of(self.name), between.loss(percent)
         between.on_cable(image, self.layout, self._node(node), "loss", lines)
 

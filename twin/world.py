@@ -11,7 +11,7 @@ from pathlib import Path
 
 from control import places
 from inventories.model import Environment
-from twin import network
+from twin import between, network
 from twin.acme import Acme
 from twin.authority import Authority
 from twin.cgroup import Cgroup, cgroup_of
@@ -24,10 +24,11 @@ from twin.images.recipes import Recipe
 from twin.layout import CONTROLLER, NTP, PACKAGES, PACKAGES_PORT, STRANGER, WORLD, Layout
 from twin.names import Names
 from twin.offices import beside, private_nodes
-from twin.outside import database_nodes
+from twin.outside import database_nodes, uses
 from twin.provider import resolv_conf
 from twin.registry import registry_cell, registry_of
 from twin.result import Forward
+from twin.world_image import image_of
 
 ACME_ROOT = "acme-root.pem"
 """What certificates issued in the twin lead to, among the twin's run-time files."""
@@ -111,6 +112,8 @@ class World:
 
     def renew(self) -> None:
         """Lay the cables of all offices and private networks anew, and forget what was made wrong there."""
+        if uses(self.environment):
+            between.clear(image_of(self.layout.twin), self.layout)
         self.gateways.renew()
         for link in beside(self.environment):
             if link.addresses:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_a_gateway_that_crashed_is_back_when_it_is_started(twin: Twin, hq: Gatew
     ],
 )
 def test_a_gateway_that_is_wrong_is_refused_until_it_is_restored(
-    twin: Twin, name: str, changes: dict[str, object], says: str
+    twin: Twin, name: str, changes: dict[str, Any], says: str
 ) -> None:
     office = twin.office(name)
     said = len(office.log.read_text())
