@@ -84,7 +84,7 @@ def test_no_more_is_answered_than_the_rate_allows() -> None:
         for number in range(400):
             sock.sendto(token(ASK, KEY, number.to_bytes(8, "big"), 21200), (INNER, 21200))
         far.say({})  # everything has been read when the next slice is told
-        assert far.hear(20)["heard"] == [[INNER, 21200]]
+        assert far.hear(20)["heard"] == [[INNER, 21200, 0]]
         windows = int((time.monotonic() - began) * 10) + 2
         sock.setblocking(False)
         answers = 0

@@ -88,7 +88,7 @@ def test_where_nothing_answers_nothing_is_called_closed() -> None:
 def test_where_tcp_answers_and_no_udp_port_does_they_are_closed() -> None:
     with socket.create_server((NAT, 0)) as server:
         port = server.getsockname()[1]
-        seen = through(lambda *_: (), range(21200, 21208), timeout=0.1, tcp=port)
+        seen = through(lambda *_: (), range(21200, 21208), timeout=0.1, tcp={"here": port})
     assert (seen.closed, seen.control) == ("21200-21207", f"tcp {port}")
 
 

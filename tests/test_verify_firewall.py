@@ -8,8 +8,10 @@ import pytest
 
 from inventories.model import Firewall, Host, Opening, load
 from verify import test_firewall as firewall
+from verify.probes.rtp import UdpRange
 from verify.seen_ports import Ports
 from verify.test_firewall import filters, wrong_fates
+from verify.udp_openings import UdpSeen
 from verify.verdict import Failed, NotProven
 
 LAB = load("lab")
@@ -17,9 +19,10 @@ HOST = LAB.hosts[0]
 SEEN = Ports(frozenset({22}), "1-65535", "port 22")
 
 
-def judged(host: Host, seen: Ports) -> None:
+def judged(host: Host, seen: Ports, udp: UdpSeen | None = None) -> None:
     """Let the check judge what a stranger saw."""
-    firewall.test_stranger_reaches_exactly_the_declared(host, LAB, {"198.51.100.11": seen}, {})
+    look = firewall.test_stranger_reaches_exactly_the_declared
+    look(host, LAB, {"198.51.100.11": seen}, udp or UdpSeen(), {})
 
 
 def opening(protocol: Literal["tcp", "udp"], *sources: str) -> Host:
@@ -32,11 +35,66 @@ def test_what_is_seen_as_declared_holds() -> None:
     judged(HOST, SEEN)
 
 
-@pytest.mark.parametrize("sources", [(), ("192.0.2.10/32",)])
-def test_a_udp_opening_is_not_proven_and_does_not_gate(sources: tuple[str, ...]) -> None:
-    with pytest.raises(NotProven, match="udp 5060") as ended:
-        judged(opening("udp", *sources), SEEN)
+def udp(place: str = "stranger", source: str = "203.0.113.66", **states: str) -> UdpRange:
+    """Return what one place saw of the host's UDP ports; the neighbours of 5060 are closed."""
+    return UdpRange("198.51.100.11", place, source, **{"closed": "5059,5061", **states})  # type: ignore[arg-type]
+
+
+CONTROLLER = ("controller", "192.0.2.10")
+OPEN, CLOSED = {"open": "5060"}, {"closed": "5059-5061"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "seen"),
+    [
+        ((), [udp(**OPEN), udp(*CONTROLLER, **OPEN)]),
+        (("192.0.2.10/32",), [udp(**CLOSED), udp(*CONTROLLER, **OPEN)]),
+    ],
+)
+def test_udp_ports_that_every_place_finds_as_declared_hold(
+    sources: tuple[str, ...], seen: list[UdpRange]
+) -> None:
+    judged(opening("udp", *sources), SEEN, UdpSeen(tuple(seen)))
+
+
+@pytest.mark.parametrize(
+    ("sources", "seen", "words"),
+    [
+        ((), udp(**CLOSED), "udp 5060 of 198.51.100.11 is closed to the stranger"),
+        ((), udp(one_way="5060"), "whom its answers do not reach"),
+        ((), udp(open="5060-5061", closed="5059"), "udp 5061 of 198.51.100.11 is open to the stranger"),
+        (("192.0.2.10/32",), udp(**OPEN), "udp 5060 of 198.51.100.11 is open to the stranger"),
+        (("192.0.2.10/32",), udp(*CONTROLLER, **CLOSED), "is closed to the controller"),
+    ],
+)
+def test_a_udp_port_that_is_not_as_declared_fails(
+    sources: tuple[str, ...], seen: UdpRange, words: str
+) -> None:
+    with pytest.raises(Failed, match=words):
+        judged(opening("udp", *sources), SEEN, UdpSeen((seen,)))
+
+
+def test_a_held_port_is_proven_by_its_daemons_answer_only() -> None:
+    seen = udp(held="5060")
+    with pytest.raises(NotProven, match="held by a process") as ended:
+        judged(opening("udp"), SEEN, UdpSeen((seen,)))
     assert not ended.value.gates
+    judged(opening("udp"), SEEN, UdpSeen((seen,), frozenset({("stranger", "198.51.100.11", 5060)})))
+
+
+def test_a_limited_port_that_no_place_may_reach_is_not_proven_and_does_not_gate() -> None:
+    with pytest.raises(NotProven, match="nobody looks from") as ended:
+        judged(opening("udp", "203.0.113.8/32"), SEEN, UdpSeen((udp(**CLOSED), udp(*CONTROLLER, **CLOSED))))
+    assert not ended.value.gates
+
+
+@pytest.mark.parametrize(
+    "seen", [UdpSeen(), UdpSeen(error="no"), UdpSeen((udp(unproven="5060", why="the control lost 9 of 9"),))]
+)
+def test_what_could_not_be_told_of_udp_is_not_proven_and_gates(seen: UdpSeen) -> None:
+    with pytest.raises(NotProven) as ended:
+        judged(opening("udp"), SEEN, seen)
+    assert ended.value.gates
 
 
 @pytest.mark.parametrize("ports", [{22, 8080}, set()])

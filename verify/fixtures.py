@@ -8,7 +8,7 @@ import pytest
 import testinfra
 
 from inventories.model import Environment, Host
-from verify import looks, web
+from verify import looks, udp_openings, web
 from verify.looks import Answers
 from verify.observed import Observed
 from verify.probes.dns import Answer
@@ -16,6 +16,7 @@ from verify.probes.ssh import Offer
 from verify.run import RUN
 from verify.seen_ports import Ports
 from verify.snapshot import Snapshot
+from verify.udp_openings import UdpSeen
 from verify.vantage import Vantage
 from verify.web import Replies, Sockets
 
@@ -86,6 +87,12 @@ def password_login(observed: Observed, declared: Host) -> Answers:
 def stranger_ports(observed: Observed, declared: Host) -> dict[str, Ports]:
     """TCP ports as a stranger sees them, by address."""
     return observed.get("stranger_ports", declared, looks.stranger_ports)
+
+
+@pytest.fixture
+def udp_seen(observed: Observed, declared: Host) -> UdpSeen:
+    """The declared UDP ports, proven from every place; nothing where none is declared."""
+    return observed.get("udp_seen", declared, udp_openings.udp_seen)
 
 
 @pytest.fixture

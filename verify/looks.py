@@ -15,6 +15,7 @@ from verify.observed import Observed
 from verify.probes.ssh import Login, NotSsh, Offer, ssh_offer
 from verify.seen_ports import Ports, stranger_sees
 from verify.snapshot import Snapshot
+from verify.udp_openings import udp_seen
 from verify.vantage import Vantage, throw_away
 from verify.verdict import NotProven
 
@@ -97,6 +98,7 @@ LOOKS: dict[str, Callable[[Observed, Host], Any]] = {
     "offers": offers,
     "password_login": password_login,
     "stranger_ports": stranger_ports,
+    "udp_seen": udp_seen,
     "root_login": root_login,
     "sockets": web.sockets,
     "replies": web.replies,

@@ -18,6 +18,7 @@ from verify.regions import ports, sources
 from verify.rules import Table, canonical, fates, tables
 from verify.seen_ports import Ports, open_to_anybody
 from verify.snapshot import Snapshot
+from verify.udp_openings import UdpSeen, differences, evidence_of, udp_openings
 from verify.verdict import exactly, fail, not_proven, same
 
 UFW = "Say `invoke deploy`: it reconciles UFW. A rule that UFW does not know must be deleted by hand."
@@ -207,10 +208,16 @@ def test_every_listener_is_declared(declared: Host, live: Snapshot, environment:
     remedy="Compare with `invoke openings`: a provider's firewall, a route, a stopped service is in the way.",
 )  # fmt: skip
 def test_stranger_reaches_exactly_the_declared(
-    declared: Host, environment: Environment, stranger_ports: dict[str, Ports], evidence: dict[str, Any]
+    declared: Host,
+    environment: Environment,
+    stranger_ports: dict[str, Ports],
+    udp_seen: UdpSeen,
+    evidence: dict[str, Any],
 ) -> None:
     wanted = open_to_anybody(declared, environment)
-    wrong, blind = [], []
+    udp = differences(declared, environment, udp_seen)
+    evidence |= evidence_of(udp_seen)
+    wrong, blind = list(udp.wrong), []
     for address, seen in stranger_ports.items():
         evidence[address] = {"open": ranges(seen.open), "looked at": seen.looked_at, "control": seen.control}
         wrong += [f"{address} port {port} is open" for port in sorted(seen.open - wanted)]
@@ -218,14 +225,17 @@ def test_stranger_reaches_exactly_the_declared(
         wrong += [f"{address} port {port} is closed" for port in sorted(wanted & looked_at - seen.open)]
         blind += [] if seen.control else [address]
     if wrong:
-        fail(wrong, f"open to anybody: {ranges(wanted) or 'none'}")
+        openings = [str(each) for each in udp_openings(declared, environment)]
+        fail(wrong, ", ".join((f"open to anybody: {ranges(wanted) or 'none'}", *openings)))
     if blind:
         gates = declared.firewall.answer_ping or bool(wanted)
         not_proven(f"nothing of {', '.join(blind)} answers a stranger, not even what should", gates=gates)
-    if udp := [str(o) for o in declared.openings(environment) if o.protocol == "udp"]:
+    if udp.unproven:
+        not_proven("; ".join(udp.unproven[:6]))
+    if udp.left:
+        remedy = "Try the service itself from where it is to be used, or declare a vantage host there."
         not_proven(
-            f"all TCP ports are as declared and the kernel admits {', '.join(udp)}, but nobody has heard an"
-            " answer: the silence of a UDP port says nothing",
+            f"all that can be looked at is as declared, but {'; '.join(udp.left[:6])}",
             gates=False,
-            remedy="Try the service itself from where it is to be used.",
+            remedy=remedy,
         )

@@ -110,3 +110,59 @@ def test_a_port_of_another_process_is_held_and_nothing_of_ours_stays(walled: Twi
     assert (seen["open"], seen["held"]) == ("10000-10003,10006-10019", "10004-10005")
     left = "for n in $(seq 100); do ss -Hlun | grep -q ':100[01]' || exit 0; sleep 0.1; done; exit 1"
     assert walled.run(HOST, left).returncode == 0
+
+
+JUDGE = """
+import json, sys
+from dataclasses import asdict
+from inventories.model import Firewall, Opening, PortRange, load
+from twin.enter import enter, enter_argv
+from verify.observed import Observed
+from verify.udp_openings import differences, udp_seen
+from verify.vantage import Vantage
+name, (lab, edge) = sys.argv[1], (load("lab"), load("lab").host("edge2"))
+extra = (Opening(ports=PortRange(first=10000, last=10059), protocol="udp", why="sound"),
+         Opening.port(53, "udp", "names"), Opening.port(5070, "udp", "the controller's", ("192.0.2.10/32",)))
+host = edge.model_copy(update={"firewall": Firewall(extra=extra)})
+environment = lab.model_copy(update={"hosts": (host,)})
+stranger = Vantage("stranger", tuple(enter_argv(name, "stranger")))
+enter(name, "controller")
+observed = Observed(environment, name, {"controller": Vantage("controller"), "stranger": stranger})
+try:
+    seen = udp_seen(observed, host)
+    found = {"differences": asdict(differences(host, environment, seen)), "seen": asdict(seen)}
+    print(json.dumps(found, default=list))
+finally:
+    observed.close()
+"""
+
+
+def judged(twin: Twin) -> dict[str, Any]:
+    """Look at declared UDP openings as the checks do, and return what differs."""
+    argv = [sys.executable, "-c", JUDGE, twin.name]
+    surroundings = {**os.environ, "PYTHONPATH": str(TOP)}
+    done = subprocess.run(
+        argv, cwd=TOP, env=surroundings, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_declared_udp_openings_are_proven_from_every_place_and_what_differs_is_named(walled: Twin) -> None:
+    install = (
+        "DEBIAN_FRONTEND=noninteractive apt-get -qq install dnsmasq-base >/dev/null && dnsmasq --no-resolv"
+    )
+    assert walled.run(HOST, install, timeout=180).returncode == 0
+    wide = ("-p udp --dport 10000:10059 -j ACCEPT", "-p udp --dport 53 -j ACCEPT")
+    admit(walled, *wide)
+    walled.run(HOST, "iptables -A INPUT -s 192.0.2.10 -p udp --dport 5070 -j ACCEPT")
+    right = judged(walled)
+    assert right["differences"] == {"wrong": [], "unproven": [], "left": []}
+    assert len(right["seen"]["answered"]) == 4  # both places, both families
+    admit(walled, "-p udp --dport 10020:10029 -j DROP", *wide, "-p udp --dport 5070:5071 -j ACCEPT")
+    wrong = judged(walled)["differences"]
+    assert "udp 10020-10029 of 198.51.100.12 is closed to the stranger" in wrong["wrong"]
+    assert "udp 5070-5071 of 198.51.100.12 is open to the stranger" in wrong["wrong"]
+    assert "udp 5071 of 198.51.100.12 is open to the controller" in wrong["wrong"]
+    assert "udp 10020-10029 of 2001:db8:100::12 is closed to the stranger" in wrong["wrong"]

@@ -100,7 +100,8 @@ class Responder:
         self.rate = int(request["rate"])
         self.limit = _more_files(len(self.ports) * len(self.addresses))
         self.sockets: dict[int, tuple[socket.socket, str, int]] = {}
-        self.heard: set[tuple[str, int]] = set()
+        self.heard: set[tuple[str, int, int]] = set()
+        """Address, port, and the second byte of the nonce: which asker it was."""
         self.poll = select.epoll()
         self.window, self.answers = 0, 0
         if min(self.ports) > 1023 and os.geteuid() == 0:
@@ -188,7 +189,7 @@ class Responder:
                 data, who = sock.recvfrom(TOKEN.size + 1)
                 nonce = nonce_of(data, ASK, self.key, port)
                 if nonce is not None:
-                    self.heard.add((address, port))
+                    self.heard.add((address, port, nonce[1]))
                     if self._may_answer():
                         sock.sendto(token(ANSWER, self.key, nonce, port), who)
             except OSError:

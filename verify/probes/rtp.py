@@ -44,6 +44,7 @@ class UdpRange:
     address: str
     place: str
     source: str = ""
+    """The local address that was asked from; empty where that place cannot send to the address."""
     open: str = ""
     closed: str = ""
     """Bound, asked, and not heard at either end although the control was."""
@@ -67,21 +68,30 @@ class _Sum:
     """The slices of one place and address, added up."""
 
     range: UdpRange
+    number: int
+    """Which asker it is: told in each question, and by the responder."""
     found: dict[str, set[int]] = field(default_factory=dict)
 
     def add(self, state: str, numbers: Iterable[int]) -> None:
         self.found.setdefault(state, set()).update(numbers)
 
-    def take(self, answer: dict[str, Any]) -> None:
-        """Add what the asker heard of one slice."""
+    controls: int = 0
+    answered: int = 0
+
+    def take(self, answer: dict[str, Any], ports: Iterable[int]) -> None:
+        """Add what the asker heard of one slice, or why it could not ask."""
         if "error" in answer:
-            raise OSError(answer["error"])
+            self.add("unproven", ports)
+            self.range.why = answer["error"]
+            return
         self.add("open", answer["open"])
         self.add("closed", answer["silent"])
         self.add("unproven", answer["unproven"])
         total = self.range
         total.source, total.control = answer["source"], answer["control"] or total.control
-        total.why, total.loss = answer["why"] or total.why, max(total.loss, answer["loss"])
+        total.why = answer["why"] or total.why
+        self.controls, self.answered = self.controls + answer["controls"], self.answered + answer["answered"]
+        total.loss = round(1 - self.answered / self.controls, 4) if self.controls else 0.0
         times = [t for t in (total.round_trip_ms, answer["round_trip_ms"]) if t is not None]
         total.round_trip_ms = min(times, default=None)
         total.sent, total.foreign = total.sent + answer["sent"], total.foreign + answer["foreign"]
@@ -93,7 +103,8 @@ class _Sum:
         if said["given_up"]:
             self.add("unproven", said["given_up"])
             self.range.why = "nearly all ports are in use: the rest was left to the calls"
-        heard = {port for address, port in said["heard"] if local[address] == self.range.address}
+        heard = {port for address, port, asker in said["heard"]
+                 if (local[address], asker) == (self.range.address, self.number)}  # fmt: skip
         lost = heard & self.found.get("closed", set())
         self.add("one_way", lost)
         self.found.get("closed", set()).difference_update(lost)
@@ -120,7 +131,7 @@ def udp_ranges(
     places: Mapping[str, Sequence[str]],
     *,
     inner: Mapping[str, str] | None = None,
-    tcp: int | None = None,
+    tcp: Mapping[str, int] | None = None,
     timeout: float = 1.0,
     source: str | None = None,
 ) -> tuple[UdpRange, ...]:
@@ -128,14 +139,16 @@ def udp_ranges(
 
     `host` is an argv that runs its last argument as a shell command on the host, its stdin passed on; each of
     `places` an argv's beginning that starts a program there. `inner` maps an address to the one that the host
-    has itself (behind a NAT). `tcp`: a port that answers, for where no UDP port does. Raises OSError when the
-    responder cannot be started or a place cannot look.
+    has itself (behind a NAT). `tcp`: by place, a port that answers it, for where no UDP port does.
+    Raises OSError when the responder cannot be started or an asker says nothing; a place that cannot
+    send to an address has no `source` there.
     """
     began, key = time.monotonic(), secrets.token_hex(16)
     local = {(inner or {}).get(address, address): address for address in addresses}
     request = {"key": key, "addresses": list(local), "ports": sorted(set(numbers)), "rate": RATE}
-    question = {"key": key, "tcp": tcp, "timeout": timeout, "source": source}
-    sums = {(place, address): _Sum(UdpRange(address, place)) for address in addresses for place in places}
+    question = {"key": key, "timeout": timeout, "source": source}
+    ways = [(place, address) for address in addresses for place in places]
+    sums = {way: _Sum(UdpRange(way[1], way[0]), number) for number, way in enumerate(ways)}
     with contextlib.ExitStack() as stack:
         far = stack.enter_context(Child("the responder", [*host, on_host(numbers)]))
         far.write(PROGRAM)
@@ -150,7 +163,7 @@ def udp_ranges(
             for each in sums.values():
                 each.not_asked(said, local)
             if said["bound"]:
-                _ask_slice(askers, sums, controls, {**question, "ports": said["bound"]})
+                _ask_slice(askers, sums, controls, tcp or {}, {**question, "ports": said["bound"]})
             far.say({"keep": sorted(set(controls.values()))})
         said = far.hear(START_SECONDS)
         for each in sums.values():
@@ -165,15 +178,16 @@ def _asker(place: str, prefix: Sequence[str]) -> Child:
 
 def _ask_slice(
     askers: Mapping[Way, Child], sums: Mapping[Way, _Sum], controls: dict[Way, int],
-    question: dict[str, Any],
+    tcp: Mapping[str, int], question: dict[str, Any],
 ) -> None:  # fmt: skip
     """Ask one slice from all places at once."""
     for key, asker in askers.items():
-        asker.say({**question, "address": key[1], "control": controls.get(key)})
+        control = {"control": controls.get(key), "tcp": tcp.get(key[0]), "asker": sums[key].number}
+        asker.say({**question, **control, "address": key[1]})
     for key, asker in askers.items():
         answer = asker.hear(SLICE_SECONDS)
-        sums[key].take(answer)
-        if answer["open"]:
+        sums[key].take(answer, question["ports"])
+        if answer.get("open"):
             controls.setdefault(key, answer["open"][0])
 
 
@@ -213,12 +227,15 @@ def main() -> int:
             f"{given.address}, or --through with what runs a shell command there, its stdin passed on\n"
         )
         return 1
+    tcp = {"here": given.control} if given.control else None
     try:
         address = str(socket.getaddrinfo(given.address, 9, type=socket.SOCK_DGRAM)[0][4][0])
         seen = udp_ranges(
-            [address], given.ports, host, {"here": ()}, tcp=given.control, timeout=given.timeout,
+            [address], given.ports, host, {"here": ()}, tcp=tcp, timeout=given.timeout,
             source=given.source, inner={address: given.inner} if given.inner else None,
         )  # fmt: skip
+        if not seen[0].source and seen[0].why:
+            raise OSError(seen[0].why)
     except OSError as error:
         sys.stderr.write(f"{given.address}: {error.strerror or error}\n")
         return 1

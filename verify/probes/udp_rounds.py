@@ -42,8 +42,10 @@ class Heard:
     why: str
     control: str
     """What proved that one can hear here: "udp N", "tcp N" or nothing."""
-    loss: float
-    """Share of the control's packets that stayed unanswered."""
+    controls: int
+    """Packets to the control while what was left was asked again."""
+    answered: int
+    """How many of those were answered."""
     tries: int
     round_trip_ms: float | None
     sent: int
@@ -56,10 +58,12 @@ class Heard:
 class Rounds:
     """One socket that asks one host's ports. Raises OSError when this machine cannot send there."""
 
-    def __init__(self, address: str, key: bytes, *, rate: int, timeout: float, source: str | None) -> None:
+    def __init__(
+        self, address: str, key: bytes, *, rate: int, timeout: float, source: str | None, asker: int = 0
+    ) -> None:
         family, *_, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
         self.target: tuple[Any, ...] = target
-        self.key, self.rate, self.timeout = key, rate, timeout
+        self.key, self.rate, self.timeout, self.asker = key, rate, timeout, bytes((asker,))
         self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         if source:
@@ -130,7 +134,7 @@ class Rounds:
         return Heard(
             open=sorted(self.open & set(ports)), silent=[] if why else sorted(left),
             unproven=sorted(left) if why else [], why=why, control=seen,
-            loss=round(1 - self.answered / self.controls, 4) if self.controls else 0.0, tries=tries,
+            controls=self.controls, answered=self.answered, tries=tries,
             round_trip_ms=round(times[len(times) // 2] * 1000, 3) if times else None,
             sent=self.sent, foreign=self.foreign, source=self.source,
         )  # fmt: skip
@@ -152,7 +156,7 @@ class Rounds:
                 self._listen(max(0.0, began + sent / rate - time.monotonic()))
 
     def _send(self, port: int, mark: bytes = b"p") -> None:
-        nonce = mark + secrets.token_bytes(7)
+        nonce = mark + self.asker + secrets.token_bytes(6)
         self.asked[nonce] = (port, time.monotonic())
         data = token(ASK, self.key, nonce, port)
         for _ in range(100):
@@ -203,10 +207,11 @@ class Rounds:
 
 
 def ask(question: dict[str, Any]) -> Heard:
-    """Answer one question: address, key, ports, and optionally control, tcp, rate, timeout, source."""
+    """Answer one question: address, key, ports, and what else `udp_ranges` tells an asker."""
     with Rounds(
         question["address"], bytes.fromhex(question["key"]), rate=int(question.get("rate") or 10_000),
         timeout=float(question.get("timeout") or 1.0), source=question.get("source"),
+        asker=question.get("asker", 0),
     ) as rounds:  # fmt: skip
         return rounds.look(question["ports"], question.get("control"), question.get("tcp"))
 
