@@ -62,10 +62,10 @@ class Authority:
         chain, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         ca = x509.load_pem_x509_certificate(self.pem.encode())
         with self._alone():
-            if key.exists() and _serves(chain, names, ca):
+            if key.exists() and _serves(chain, names, ca, over=days <= EXPIRED_DAYS):
                 return chain, key
             mine = ec.generate_private_key(ec.SECP256R1())
-            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+            subject = _subject(names[0])
             builder = _leaf(subject, mine.public_key(), names, ca, days)
             certificate = builder.sign(self._private(), hashes.SHA256())
             _write(key, _key_pem(mine), 0o600)
@@ -142,7 +142,7 @@ def _leaf(
 ) -> x509.CertificateBuilder:
     return (
         _builder(subject, key, ca.subject, days)
-        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_alternatives(names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
@@ -155,23 +155,40 @@ def _identifier(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(mine.value)
 
 
+def _subject(name: str) -> x509.Name:
+    """Return the subject of a certificate for a name: a distinguished name is one itself."""
+    if "=" in name:
+        # From the country down, as IKE writes it; RFC 4514 begins at the other end.
+        parts = x509.Name.from_rfc4514_string(name.replace(", ", ",")).rdns
+        return x509.Name(reversed(parts))
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+
+
+def _alternatives(names: Sequence[str]) -> list[x509.GeneralName]:
+    return [x509.DirectoryName(_subject(name)) if "=" in name else _name(name) for name in names]
+
+
 def _name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        mail = "@" in name[1:]
+        return x509.RFC822Name(name) if mail else x509.DNSName(name.removeprefix("@"))
 
 
-def _serves(chain: Path, names: Sequence[str], ca: x509.Certificate) -> bool:
-    """Say whether a file's certificate is for exactly these names from this authority, a month more."""
+def _serves(chain: Path, names: Sequence[str], ca: x509.Certificate, *, over: bool) -> bool:
+    """Say whether a file's certificate is for exactly these names from this authority, a month more.
+
+    One that is to be `over` is taken as it is.
+    """
     if not chain.exists():
         return False
     its = x509.load_pem_x509_certificate(chain.read_bytes())
     known = its.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)
-    same = list(known) == [_name(name) for name in names]
+    same = list(known) == _alternatives(names) and its.subject == _subject(names[0])
     issued = its.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value == _identifier(ca)
-    return same and issued and its.not_valid_after_utc > later
+    return same and issued and (over or its.not_valid_after_utc > later)
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -34,7 +35,8 @@ def proof_of(environment: Environment, twin: str, peer: Peer, *, expired: bool =
         return {"psk": _chosen(twin, {peer.psk.name})[peer.psk.name]}
     authority = Authority(twin, OFFICES)
     days = EXPIRED_DAYS if expired else LEAF_DAYS
-    name = f"{'expired-' if expired else ''}gateway-{peer.name}"
+    digest = hashlib.sha256(peer.id.encode()).hexdigest()[:8]
+    name = f"{'expired-' if expired else ''}gateway-{peer.name}-{digest}"
     certificate, key = authority.leaf(name, (peer.id,), days)
     return {"certificate": _first(certificate), "key": key.read_text(), "ca": authority.pem}
 

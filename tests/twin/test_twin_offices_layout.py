@@ -158,6 +158,29 @@ def test_an_expired_certificate_is_over_for_long(
     dates = [x509.load_pem_x509_certificate(its["certificate"].encode()) for its in (good, over)]
     assert (dates[0].not_valid_after_utc - dates[1].not_valid_after_utc).days == 790
     assert proof_of(two, "a", DEPOT) == good
+    assert proof_of(two, "a", DEPOT, expired=True) == over
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value"),
+    [
+        ("192.168.1.2", x509.IPAddress, "192.168.1.2"),
+        ("gw.depot.example", x509.DNSName, "gw.depot.example"),
+        ("@gw.depot.example", x509.DNSName, "gw.depot.example"),
+        ("gw@depot.example", x509.RFC822Name, "gw@depot.example"),
+        ("C=CH, O=Depot, CN=gw", x509.DirectoryName, "<Name(CN=gw,O=Depot,C=CH)>"),
+    ],
+)
+def test_a_gateways_certificate_names_it_as_its_id_does(
+    two: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, kind: type, value: str
+) -> None:
+    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
+    pem = proof_of(two, "a", changed(DEPOT, id=name))["certificate"]
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    (its,) = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert (type(its), str(its.value)) == (kind, value)
+    if kind is x509.DirectoryName:
+        assert certificate.subject == its.value
 
 
 def test_a_message_of_vici_is_read_as_it_was_written() -> None:
