@@ -33,7 +33,11 @@ OLDEST_PYTHON = (3, 10)
 IMAGES_MB = 2000
 """Free space below which the images of stacks might not fit beside those they replace."""
 ENGINE = {"dockerd", "docker-proxy"}
-OWN_PROCESSES = {"ssh": {"sshd", "systemd", "init"}, "compose": ENGINE}
+OWN_PROCESSES = {
+    "ssh": {"sshd", "systemd", "init"},
+    "compose": ENGINE,
+    "strongswan": {"charon-systemd", "charon"},
+}
 """Whose listeners on a service's port are its own, by process name."""
 
 
@@ -202,15 +206,19 @@ def _clock(survey: Survey, host: Host) -> Iterator[TrunklineError]:
 
 
 def _strangers(survey: Survey, host: Host, environment: Environment) -> Iterator[TrunklineError]:
-    for name, service in host.services.items():
-        for opening in service.openings(host, environment):
-            for listener in survey.seen["listeners"]:
-                if _foreign(listener, opening, OWN_PROCESSES.get(name, {name})):
-                    yield TrunklineError(
-                        f"{host.name}: {listener['protocol']} port {listener['port']}, which {name} needs, "
-                        f"is held by {', '.join(listener['processes'])}.",
-                        "Stop that program there, or give one of the two another port.",
-                    )
+    """Yield each port that somebody else holds, once, over whichever address family."""
+    held = {
+        (listener["protocol"], listener["port"], name, ", ".join(listener["processes"]))
+        for name, service in host.services.items()
+        for opening in service.openings(host, environment)
+        for listener in survey.seen["listeners"]
+        if _foreign(listener, opening, OWN_PROCESSES.get(name, {name}))
+    }
+    for protocol, port, name, holders in sorted(held):
+        yield TrunklineError(
+            f"{host.name}: {protocol} port {port}, which {name} needs, is held by {holders}.",
+            "Stop that program there, or give one of the two another port.",
+        )
 
 
 def _loopback(survey: Survey, host: Host) -> Iterator[TrunklineError]:

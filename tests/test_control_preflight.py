@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from control.errors import TrunklineError
 from control.preflight import SURVEY, Survey, _waited, judged
 from control.progress import SilentBoard
 from control.target import Target
-from inventories.model import load
+from inventories.model import Peer, Secret, Strongswan, load
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -49,6 +50,14 @@ def test_a_healthy_host_has_nothing_in_the_way(here: dict[str, Any]) -> None:
     assert obstacles(here) == []
 
 
+PEER = Peer(
+    name="hq",
+    address=IPv4Address("192.0.2.150"),
+    id="192.168.1.2",
+    local=(IPv4Network("198.51.100.12/32"),),
+    remote=(IPv4Network("192.168.150.0/24"),),
+    psk=Secret(name="hq_psk"),
+)
 CASES: list[tuple[dict[str, Any], str]] = [
     ({"os": ["debian", "13"]}, "edge1: runs debian 13, the inventory says debian 12."),
     ({"os": ["", ""]}, "edge1: runs  , the inventory says debian 12."),
@@ -68,6 +77,26 @@ CASES: list[tuple[dict[str, Any], str]] = [
         "edge1: tcp port 22, which ssh needs, is held by dropbear.",
     ),
 ]
+
+
+def test_a_port_that_is_held_over_both_families_is_told_once(here: dict[str, Any]) -> None:
+    held = [
+        {"protocol": "tcp", "address": address, "port": 22, "processes": ["dropbear"]}
+        for address in ("0.0.0.0", "*")
+    ]
+    assert obstacles(here | {"listeners": held}) == [
+        "edge1: tcp port 22, which ssh needs, is held by dropbear."
+    ]
+
+
+def test_a_service_may_hold_its_own_ports(here: dict[str, Any]) -> None:
+    host = (
+        load("lab").host("edge2").model_copy(update={"strongswan": Strongswan(peers=(PEER,)), "swap": None})
+    )
+    held = [{"protocol": "udp", "address": "0.0.0.0", "port": 500, "processes": ["charon-systemd"]}]
+    environment = load("lab").model_copy(update={"hosts": (host,)})
+    survey = Survey(here | {"listeners": held, "os": ["debian", "13"]}, 0.0)
+    assert not list(judged(survey, host, Target(environment, "lab", environment.hosts), adopt=False))
 
 
 @pytest.mark.parametrize(("change", "sentence"), CASES, ids=[sentence for _, sentence in CASES])
