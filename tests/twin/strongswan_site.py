@@ -46,18 +46,19 @@ def serve(host: Host, environment: Environment) -> None:
     environment = environment.model_copy(update={"hosts": (host,)})
     found, declared = site.begin(host, environment)
     settings = kernel.due(host.sysctls(environment))
-    manifest.intend(declared, name="manifest: intend")
+    intended = manifest.intend(declared, name="manifest: intend")
     apt.packages((*site.packages_of(host),), name="packages: install")
     guarded = site.guarded(host, environment, settings)
     endangering = site.endangering(host, environment, found)
     armed = guard.arm(guarded, endangering, settings, name="guard: arm")
     users.users(host, environment)
+    ssh.ssh(host, environment)
     firewall.firewall(host, environment)
     sysctl.sysctl(host, environment)
     strongswan.strongswan(host, environment, found.userland)
     guard.confirm(ssh.daemon_of(host), name="guard: confirm", _if=changed(armed))
     orphans.orphans(declared)
-    manifest.narrow(name="manifest: narrow")
+    manifest.narrow(name="manifest: narrow", _if=changed(intended))
 
 
 def one(host: Host, environment: Environment) -> None:
