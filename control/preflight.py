@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from control import places
+from control import places, tunnels
 from control.engine import Engine
 from control.errors import TrunklineError, raise_all
 from control.progress import Board
@@ -88,6 +88,9 @@ def preflight(session: Session, target: Target, board: Board, *, adopt: bool) ->
         else:
             surveys[host.name] = survey
             obstacles.extend(judged(survey, host, target, adopt=adopt))
+            obstacles.extend(tunnels.proofs(host, session.secrets))
+            for note in tunnels.notes(host, session.secrets):
+                board.said(host.name, note)
         board.done(host.name, "preflight")
     raise_all(obstacles)
     return surveys
@@ -126,6 +129,7 @@ def judged(survey: Survey, host: Host, target: Target, *, adopt: bool) -> Iterat
     yield from _strangers(survey, host, target.environment)
     yield from _loopback(survey, host)
     yield from _names(survey, host, target.environment)
+    yield from tunnels.esp(host, survey.seen["esp"], in_twin=target.environment.in_twin)
     if not adopt and not survey.seen["manifest"]:
         yield from _first_contact(survey, host, target)
 

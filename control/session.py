@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from control.console import Console
 from control.engine import Engine
@@ -26,6 +26,7 @@ class Session:
     reached: frozenset[str]
     obstacles: tuple[TrunklineError, ...]
     """Secrets that are missing and hosts that cannot be reached; the preflight tells them with the rest."""
+    secrets: dict[str, str] = field(repr=False)
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def opened(target: Target, console: Console) -> Iterator[Session]:
             states = engine.open(target.names, secrets=secrets)
         obstacles += [_unreachable(state) for state in states if state.state != "connected"]
         reached = frozenset(state.host for state in states if state.state == "connected")
-        yield Session(engine, reached, tuple(obstacles))
+        yield Session(engine, reached, tuple(obstacles), secrets)
 
 
 def _unreachable(state: HostEvent) -> TrunklineError:

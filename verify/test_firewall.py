@@ -28,6 +28,8 @@ IPTABLES = {
     (family, table) for family in ("ip", "ip6") for table in ("filter", "nat", "mangle", "raw", "security")
 }
 BUILT_IN = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
+TUNNELS = ("inet", "trunkline_tunnels")
+"""The table that keeps what tunnels carry inside them; the tunnels' own checks judge it."""
 CLIENTS = {("udp", 68), ("udp", 546)}
 ENGINE = ("dockerd", "docker-proxy")
 """Whose listeners stand for published ports, which are judged as such."""
@@ -125,7 +127,12 @@ def _passes(forwards: Iterable[Forward], packet: Packet) -> bool:
     remedy="Delete the table or the rules named here, or declare what they are for.",
 )
 def test_no_other_table_decides(declared: Host, live: Snapshot) -> None:
-    foreign = [f"{family} {table}: {rule}" for family, table, rule in _native_rules(live["nft"])]
+    natives = _native_rules(live["nft"])
+    foreign = [
+        f"{family} {table}: {rule}"
+        for family, table, rule in natives
+        if not (declared.strongswan and (family, table) == TUNNELS)
+    ]
     saved = {**live["iptables"], **{f"legacy {k}": v for k, v in live["legacy_tables"].items()}}
     for family, text in saved.items():
         for name, table in tables(text).items():
