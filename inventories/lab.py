@@ -65,7 +65,6 @@ FILES = {
     "/run/secrets/db_ca.pem": Secret(name="db_ca"),
     "/run/secrets/cache_ca.pem": Secret(name="cache_ca"),
 }
-# Asked by its name, a worker's one answer is waited for; else ping waits for more until its time is up.
 WORKER = "worker@shop"
 shop = Build(context="twin/images/shop")
 
@@ -106,11 +105,7 @@ stack = Stack(
             command=("celery", "-A", "shop.tasks", "worker", "-n", WORKER, "-l", "info", "-c", "1"),
             environment=API,
             files=FILES,
-            health=Health(
-                command=("celery", "-A", "shop.tasks", "inspect", "ping", "-t", "5", "-d", WORKER),
-                interval=30,
-                timeout=20,
-            ),
+            health=Health(command=("python", "-m", "shop.health", "worker", WORKER), interval=30, timeout=20),
             stop_seconds=60,
             needs=("redis",),
         ),

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -217,17 +219,25 @@ def test_a_missing_variable_is_named_and_no_password_is_shown() -> None:
     assert "password" not in repr(Settings.of(ENVIRONMENT))
 
 
-@pytest.mark.parametrize("part", ["api", "beat"])
+@pytest.mark.parametrize("words", [["api"], ["beat"], ["worker", "worker@shop"]])
 def test_a_part_that_does_not_answer_is_unwell(
-    part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(health.api, "__defaults__", (f"http://127.0.0.1:{NOBODY}/",))
-    assert health.main([part]) == 1
+    assert health.main(words) == 1
     assert "does not answer" in capsys.readouterr().err
 
 
-def test_an_unknown_part_is_refused() -> None:
-    assert health.main(["cook"]) == 2
+@pytest.mark.parametrize("words", [[], ["cook"], ["worker"], ["beat", "worker@shop"]])
+def test_an_unknown_part_is_refused(words: list[str]) -> None:
+    assert health.main(words) == 2
+
+
+def test_the_part_that_is_asked_most_often_is_asked_cheaply() -> None:
+    """What the API's health check imports is paid for every five seconds on every host."""
+    code = "import sys, shop.health; print({'redis', 'celery'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=SHOP, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_a_dump_has_every_row_of_every_table(client: TestClient, engine: Engine) -> None:

@@ -1,4 +1,7 @@
-"""Says whether a part of the shop does its work: `python -m shop.health api|beat`, exit code 0 or 1."""
+"""Says whether a part of the shop works: `python -m shop.health api|beat|worker NAME`, exit code 0 or 1.
+
+It is asked every few seconds for as long as the shop runs, so each part imports what it needs and no more.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
-from redis import RedisError
-
-from shop.stores import BEAT, broker
-
 API = "http://127.0.0.1:8000/api/health"
 OLD = 20.0
 """Seconds after which the beat's last tick is too old: four were missed."""
+PATIENCE = 5.0
+"""Seconds that a worker has for its answer."""
 
 
 class Unwell(Exception):
@@ -35,6 +36,10 @@ def api(address: str = API) -> None:
 
 def beat() -> None:
     """Look at the age of the beat's last tick; raises Unwell."""
+    from redis import RedisError
+
+    from shop.stores import BEAT, broker
+
     try:
         seen = broker().get(BEAT)
     except RedisError as error:
@@ -46,20 +51,41 @@ def beat() -> None:
         raise Unwell(f"the beat's last tick is {age:.0f} s old")
 
 
-PARTS: dict[str, Callable[[], None]] = {"api": api, "beat": beat}
+def worker(name: str) -> None:
+    """Ask a worker by Celery's own `inspect ping`; raises Unwell.
+
+    Asked by its name, its one answer is waited for; else ping waits for more until its time is up.
+    """
+    from celery import Celery
+    from kombu.exceptions import OperationalError
+
+    from shop.settings import settings
+
+    app = Celery("health", broker=settings().broker)
+    app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "socket_timeout": PATIENCE}
+    try:
+        answer = app.control.inspect(destination=[name], timeout=PATIENCE, limit=1).ping()
+    except (OperationalError, OSError) as error:
+        raise Unwell(f"the broker does not answer: {error}") from None
+    if not answer:
+        raise Unwell(f"{name} does not answer within {PATIENCE:g} s")
+
+
+PARTS: dict[str, Callable[..., None]] = {"api": api, "beat": beat, "worker": worker}
 
 
 def main(words: list[str]) -> int:
-    """Look at the part that was named."""
-    if len(words) != 1 or words[0] not in PARTS:
-        print(f"name one of: {', '.join(PARTS)}", file=sys.stderr)
+    """Look at the part that was named; a worker's own name follows."""
+    part, *names = words or [""]
+    if part not in PARTS or len(names) != (part == "worker"):
+        print(f"name one of: {', '.join(PARTS)}, and after worker its own name", file=sys.stderr)
         return 2
     try:
-        PARTS[words[0]]()
+        PARTS[part](*names)
     except Unwell as why:
-        print(f"{words[0]}: {why}", file=sys.stderr)
+        print(f"{part}: {why}", file=sys.stderr)
         return 1
-    print(f"{words[0]}: ok")
+    print(f"{part}: ok")
     return 0
 
 

@@ -27,7 +27,12 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_publish_retry=False,  # a request does not wait for a broker that is gone
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"socket_timeout": 10 * SECONDS, "socket_connect_timeout": SECONDS},
+    broker_transport_options={
+        "socket_timeout": 10 * SECONDS,
+        "socket_connect_timeout": SECONDS,
+        "max_retries": 1,  # the default makes who orders wait six seconds
+        "interval_start": 0,
+    },
     beat_schedule={
         "tick": {"task": "shop.tasks.tick", "schedule": EVERY, "options": {"expires": 4 * EVERY}},
     },
