@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from control import places
+from control.verification import ALONE, LEAN
 from inventories.model import Environment, load
 from prove import ledger
 from prove.process import Ended, run
@@ -94,8 +95,8 @@ class Stage:
         with tempfile.TemporaryDirectory(prefix="trunkline-prove-") as directory:
             report = Path(directory) / "report.json"
             ended = self.python(
-                "-m", "pytest", "verify/", "-q", "-p", "no:cacheprovider", "--env", ENVIRONMENT,
-                "--twin", self.name, "--report", str(report), *argv, timeout=timeout,
+                "-m", "pytest", "verify/", *LEAN, "--env", ENVIRONMENT,
+                "--twin", self.name, "--report", str(report), *argv, timeout=timeout, **ALONE,
             )  # fmt: skip
             require(report.exists(), f"verify left no report: {ended.tail}")
             checks = json.loads(report.read_text(encoding="utf-8"))["checks"]
