@@ -118,6 +118,7 @@ def test_the_way_back_is_told_and_every_private_address_named() -> None:
     assert named["Contact"] == ("10.0.0.5", 5080, True)
     assert named["SDP o="] == ("10.168.7.7", 0, True)
     assert named["SDP c="] == ("192.0.2.20", 0, False)
+    assert "Via" not in named, "that one is our own"
     assert named["Via received"] == ("203.0.113.9", 61000, False)
 
 
@@ -141,6 +142,21 @@ def test_an_answered_invite_is_hung_up_at_once() -> None:
     answer = asked(script, method="INVITE", uri="sip:+1555@127.0.0.1").answers[0]
     assert (answer.meaning, answer.status) == ("ready", 200)
     assert seen == ["INVITE", "ACK", "BYE"]
+
+
+def test_a_call_that_rang_was_taken() -> None:
+    invites: list[str] = []
+
+    def script(request: str, say: Say) -> None:
+        if request.startswith("INVITE"):
+            invites.append(request)
+            say(reply(request, 180, "Ringing"))
+        elif request.startswith("CANCEL"):
+            say(reply(request, 200, "OK"))
+            say(reply(invites[0], 487, "Request Terminated"))
+
+    answer = asked(script, method="INVITE", uri="sip:a@127.0.0.1", patience=0.2).answers[0]
+    assert (answer.meaning, answer.statuses) == ("ready", (180, 487))
 
 
 def test_a_broken_response_is_told_with_what_is_wrong() -> None:

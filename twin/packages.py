@@ -31,6 +31,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("ssh-keygen", "openssh-client", "makes the hosts' and the controller's keys"),
     Tool("openssl", "openssl", "names certificates as a trust store does"),
     Tool("gpgv", "gpgv", "checks the archive's signatures"),
+    Tool("sipp", "sip-tester", "plays the far side of calls"),
 )
 FILES: dict[str, tuple[str, str]] = {
     "/usr/share/keyrings/debian-archive-keyring.gpg": ("debian-archive-keyring", "the archive's signatures"),

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from verify.probes.sip_grammar import Malformed
 from verify.probes.sip_headers import read_address
-from verify.probes.sip_message import Message
+from verify.probes.sip_message import Message, Request
 from verify.probes.sip_sdp import Session, described
 
 PRIVATE = tuple(map(ip_network, (
@@ -55,7 +55,8 @@ def carried(message: Message) -> tuple[Carried, ...]:
 
 def _ways(message: Message) -> Iterator[tuple[str, str, int]]:
     for via in message.vias:
-        yield "Via", via.host, via.port or 0
+        if isinstance(message, Request):  # a response's are those that the asker wrote
+            yield "Via", via.host, via.port or 0
         if via.received:
             yield "Via received", via.received, via.rport or 0
 

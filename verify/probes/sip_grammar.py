@@ -55,10 +55,12 @@ def split(text: str, separator: str, reason: Reason = "header") -> list[str]:
     for piece in (found[0] for found in PIECES.finditer(text)):
         if piece in ('"', "<"):  # the first one that does not end: what follows it is not looked at
             raise Malformed(reason, f"a quoted string or an angle bracket does not end: {text[:60]!r}")
-        if piece == separator:
+        if piece != separator:
+            parts[-1] += piece
+        elif parts[-1].strip(WHITE):
             parts.append("")
         else:
-            parts[-1] += piece
+            break
     parts = [part.strip(WHITE) for part in parts]
     if not all(parts):
         raise Malformed(reason, f"there is nothing between two separators: {text[:60]!r}")

@@ -38,6 +38,8 @@ def meaning(outcome: Outcome, *, connected: bool = True) -> Meaning:
     A server that took the connection and then says nothing is dead; without a connection silence is the work
     of a filter as well as of a dead host, and nothing from one place can tell them apart.
     """
+    if outcome.cancelled and outcome.status == 487:
+        return "ready"
     if outcome.final:
         return STATUSES.get(outcome.status) or CLASSES[outcome.status // 100]
     if outcome.ending == "silent" and (outcome.responses or connected):
@@ -47,6 +49,8 @@ def meaning(outcome: Outcome, *, connected: bool = True) -> Meaning:
 
 def why(outcome: Outcome, *, connected: bool = True) -> str:
     """Return the reason in words: the server's own, or what is known of its silence."""
+    if outcome.cancelled and outcome.status == 487:
+        return "it rang until the call was cancelled"
     if outcome.final:
         return outcome.final.phrase
     if outcome.ending == "silent" and (outcome.responses or connected):
