@@ -55,6 +55,7 @@ def udp_seen(observed: Observed, host: Host) -> UdpSeen:
     numbers = asked(host, environment)
     if not numbers:
         return UdpSeen()
+    observed.snapshot(host)  # the responder is a listener too, which nobody declared
     public = [str(each.ip) for each in (host.address, host.address6) if each is not None]
     places = {name: vantage.prefix for name, vantage in observed.vantages.items()}
     tcp = {name: port for name in places if (port := _tcp(host, environment, name))}
