@@ -94,10 +94,9 @@ class Stage:
         """Run the checks and return what each said."""
         with tempfile.TemporaryDirectory(prefix="trunkline-prove-") as directory:
             report = Path(directory) / "report.json"
-            ended = self.python(
-                "-m", "pytest", "verify/", *LEAN, "--env", ENVIRONMENT,
-                "--twin", self.name, "--report", str(report), *argv, timeout=timeout, **ALONE,
-            )  # fmt: skip
+            words = ("--env", ENVIRONMENT, "--twin", self.name, "--report", str(report), *argv)
+            command = [sys.executable, "-m", "pytest", "verify/", *LEAN, *words]
+            ended = run(command, TOP, self.env(PYTHONPATH=str(TOP)) | ALONE, timeout)
             require(report.exists(), f"verify left no report: {ended.tail}")
             checks = json.loads(report.read_text(encoding="utf-8"))["checks"]
         return Verification({check["id"]: check for check in checks}, ended)
