@@ -68,6 +68,18 @@ def test_a_change_is_refused_by_the_host_once_a_newer_holder_has_the_lock(line: 
     assert line.connection.run("ls /var/lib/trunkline/changed").code != 0
 
 
+def test_a_change_is_refused_by_a_host_that_was_restored_to_a_state_of_before_the_lock(line: Line) -> None:
+    home = "/var/lib/trunkline"
+    line.connection.run(f"rm -rf /tmp/engine-line/before; cp -a {home} /tmp/engine-line/before")
+    lock(line)
+    line.connection.run(f"rm -rf {home}/*; cp -a /tmp/engine-line/before/. {home}")
+    other = Line(line.connection)
+    lock(other, holder="the next deploy")
+    with pytest.raises(LockLost, match="taken over by another deploy"):
+        line.change(f"touch {home}/changed")
+    assert other.change(f"ls {home}/changed").code != 0
+
+
 def test_reading_is_not_fenced(line: Line) -> None:
     assert line.read("echo looked").text == "looked\n"
 
@@ -118,8 +130,9 @@ def test_the_lock_names_its_holder_to_the_next_one(line: Line) -> None:
 
 
 def test_a_dead_holders_lease_ends_and_the_next_one_waits_for_it(line: Line) -> None:
-    answer(line.connection, ["lock", "acquire", "--holder", "dead", "--purpose", "x", "--lease", "2"])
-    assert lock(line, wait=10) == 2
+    words = ["lock", "acquire", "--holder", "dead", "--purpose", "x", "--lease", "2"]
+    dead = answer(line.connection, words)
+    assert lock(line, wait=10) > dead["token"]
 
 
 def test_a_living_holder_keeps_the_lock_beyond_its_lease(line: Line) -> None:

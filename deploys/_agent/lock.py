@@ -2,7 +2,8 @@
 
 The lease is counted by CLOCK_BOOTTIME within a boot; after a reboot it counts anew from the boot. The file
 `token` holds the present holder's token: every change command compares it, so a holder that was taken over
-is refused by the host.
+is refused by the host. The token's lower bits are random: a host that was restored to an earlier state
+counts on from there, and the number alone would come a second time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .places import state
 from .problem import AgentError, StaleToken
 
 FORMAT = 1
+_RANDOM_BITS = 64
 _UPLOAD_AGE = 3600.0
 
 
@@ -32,7 +34,7 @@ def acquire(holder: str, purpose: str, lease: float) -> dict[str, Any]:
                 f"its lease ends in {remaining:.0f} s",
                 held=seen,
             )
-        token = int(record["token"]) + 1
+        token = _token_after(int(record["token"]))
         since = clock.stamp()
         durable.unlink(state("token"))
         _write(token, {"holder": holder, "purpose": purpose, "since": since, **_lease(lease)})
@@ -94,6 +96,12 @@ def fence(token: int | None) -> None:
     """Refuse a stale holder; a caller that gives no token is not fenced."""
     if token is not None and current() != token:
         raise _stale(token, _read())
+
+
+def _token_after(token: int) -> int:
+    """A greater token that nobody can have had before, whatever state this host was restored to."""
+    unguessable = int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+    return ((token >> _RANDOM_BITS) + 1) << _RANDOM_BITS | unguessable
 
 
 def _stale(token: int, record: dict[str, Any]) -> StaleToken:
