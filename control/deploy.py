@@ -139,7 +139,7 @@ def _converge(
     for batch in batches(target, fresh):
         for event in engine.apply(batch):
             show(event, console, board)
-        _confirmed(engine, batch)
+        _unguarded(engine, batch)
         finished += batch
     return True
 
@@ -163,11 +163,18 @@ def _left(finished: Sequence[str], done: Sequence[Place], not_done: Sequence[Pla
     return f"{'; '.join(parts)}. The lock is released; the next deploy goes on from here."
 
 
-def _confirmed(engine: Engine, batch: Sequence[str]) -> None:
-    """Make sure that no guard of these hosts is armed any more."""
-    for answer in engine.confirm(list(batch)):
-        if not answer.ok:
-            raise TrunklineError(f"{answer.host}: {answer.error}", answer.remedy or "It returns by itself.")
+def _unguarded(engine: Engine, batch: Sequence[str]) -> None:
+    """Make sure that no guard is armed: a deploy confirms its own, and another's would undo it.
+
+    Raises TrunklineError that names it.
+    """
+    for name in batch:
+        armed = json.loads(engine.agent(name, ["guard", "show"]).stdout or "{}").get("armed")
+        if armed:
+            raise TrunklineError(
+                f"{name}: the guard {armed['id']} is armed, which this deploy has neither armed nor found.",
+                f"It returns {', '.join(armed['services'])} at {armed['deadline']}; then deploy again.",
+            )
 
 
 def _keep(

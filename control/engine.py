@@ -192,7 +192,11 @@ class Engine:
                 raise ApplyFailed(event)
 
     def confirm(self, hosts: Iterable[str] | None = None) -> tuple[Confirmation, ...]:
-        """Confirm armed guards, each over a new connection; one that cannot be is in the answer."""
+        """Confirm the guards that an earlier deploy left armed, each over a new connection.
+
+        The lock must be held. A guard that cannot be confirmed is in the answer. What a deploy arms itself it
+        confirms itself.
+        """
         result = self._ask("confirm", hosts=None if hosts is None else list(hosts))
         if "hosts" not in result.fields:
             _fail(result)

@@ -147,7 +147,7 @@ def site(host: Host, environment: Environment) -> None:
     firewall.firewall(host, environment)
     sysctl.sysctl(host, environment)
     strongswan.strongswan(host, environment, found.userland)
-    guard.confirm(ssh.daemon_of(host), name="guard: confirm", _if=changed(armed))
+    guard.confirm(armed, host.release.ssh_units, name="guard: confirm", _if=changed(armed))
     users.close_root(host, environment)
     ssh.close_old_port(host, environment)
     firewall.close_old_port(host, environment)

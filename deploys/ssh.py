@@ -76,11 +76,6 @@ def unit_of(host: Host) -> str:
     return host.release.ssh_socket if host.release.ssh_socket_activated else host.release.ssh_unit
 
 
-def daemon_of(host: Host) -> str | None:
-    """Return the unit of the sshd that listens itself; None where systemd listens for it."""
-    return None if host.release.ssh_socket_activated else host.release.ssh_unit
-
-
 def old_ports(host: Host) -> tuple[int, ...]:
     """Return the ports on which logins are taken now and will not be."""
     return tuple(port for port in live.system()["ssh_ports"] if port != host.ssh.port)

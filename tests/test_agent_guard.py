@@ -6,37 +6,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from agent_host import Host, fresh
+from agent_guarded import DROPS, MAIN, arm, host, service
+from agent_host import Host
 
-from deploys._agent import clock, connection, timer
+from deploys._agent import clock, timer
 
-MAIN, DROPS = "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d"
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with fresh() as host:
-        host.write(MAIN, "Port 22\n", 0o600)
-        host.write(f"{DROPS}/50-cloud-init.conf", "PasswordAuthentication yes\n")
-        host.write("/proc/sys/net/ipv4/ip_default_ttl", "64\n")
-        host.write("/proc/sys/net/ipv4/conf/eth0/rp_filter", "2\n")
-        yield host
-
-
-def service(host: Host, **more: Any) -> dict[str, Any]:
-    files = [MAIN, f"{DROPS}/*", "/etc/ssh/absent"]
-    reload = [["sh", "-c", f"cat {host.place(MAIN)} >> {host.root}/reloads"]]
-    return {"services": [{"service": "ssh", "files": files, "reload": reload, **more}]}
-
-
-def arm(host: Host, seconds: float = 60, **more: Any) -> str:
-    told = host.agent("guard", "arm", "--seconds", str(seconds), stdin=service(host, **more))
-    assert told.code == 0, told.sentence
-    return str(told.report["id"])
+__all__ = ["host"]
 
 
 def test_a_return_replaces_deletes_and_brings_back_and_then_reloads_once(host: Host) -> None:
@@ -121,43 +98,6 @@ def test_a_second_guard_is_refused_and_the_first_is_named(host: Host) -> None:
     assert refused.report["armed"]["id"] == guard
 
 
-def test_a_confirmed_guard_is_confirmed_again_without_harm_and_returns_nothing(host: Host) -> None:
-    guard = arm(host)
-    host.write(MAIN, "Port 2222\n")
-    for _ in range(2):
-        assert host.agent("guard", "confirm", "--id", guard).report["outcome"] == "confirmed"
-    assert host.agent("guard", "return").report == {"outcome": "none"}
-    assert host.text(MAIN) == "Port 2222\n"
-
-
-def test_a_returned_guard_cannot_be_confirmed_and_the_sentence_says_when_it_returned(host: Host) -> None:
-    guard = arm(host)
-    host.agent("guard", "return")
-    refused = host.agent("guard", "confirm", "--id", guard)
-    assert refused.code == 1
-    assert f"the guard {guard} returned at 20" in refused.sentence
-    assert host.agent("guard", "confirm", "--id", "g-other").sentence == (
-        "the guard g-other is not armed on this host"
-    )
-
-
-def test_the_connection_that_armed_a_guard_does_not_confirm_it_but_a_later_one_does(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    boot = clock.boot_id()
-    armed_over = {"pid": 100, "start": clock.boottime() - 5, "boot_id": boot}
-    monkeypatch.setattr(connection, "current", lambda: armed_over)
-    guard = arm(host)
-    older = {"pid": 99, "start": clock.boottime() - 60, "boot_id": boot}
-    for seen in (armed_over, older):
-        monkeypatch.setattr(connection, "current", lambda seen=seen: seen)
-        refused = host.agent("guard", "confirm", "--id", guard)
-        assert refused.sentence.startswith("only a new SSH connection confirms")
-    later = {"pid": 101, "start": clock.boottime() + 1, "boot_id": boot}
-    monkeypatch.setattr(connection, "current", lambda: later)
-    assert host.agent("guard", "confirm", "--id", guard).code == 0
-
-
 def test_the_timer_is_a_real_unit_with_an_absolute_persistent_exact_deadline(host: Host) -> None:
     told = host.agent("guard", "arm", "--seconds", "90", stdin=service(host)).report
     units = host.place("/etc/systemd/system")
@@ -221,17 +161,17 @@ def test_a_deadline_has_passed_when(
 
 def test_a_return_revokes_the_lock_unless_its_holder_asked_for_it(host: Host) -> None:
     words = ("lock", "acquire", "--holder", "alice", "--purpose", "deploy", "--lease", "60")
-    host.agent(*words)
+    own = str(host.agent(*words).report["token"])
     arm(host)
-    host.agent("guard", "return", "--token", "1")
-    assert host.agent("lock", "renew", "--token", "1", "--lease", "60").code == 0
+    host.agent("guard", "return", "--token", own)
+    assert host.agent("lock", "renew", "--token", own, "--lease", "60").code == 0
     arm(host)
     host.agent("guard", "return")
-    refused = host.agent("lock", "renew", "--token", "1", "--lease", "60")
+    refused = host.agent("lock", "renew", "--token", own, "--lease", "60")
     assert refused.code == 97
     assert "revoked" in refused.sentence
-    assert host.agent("lock", "release", "--token", "1").code == 97
-    assert host.agent(*words).report["token"] == 2
+    assert host.agent("lock", "release", "--token", own).code == 97
+    assert host.agent(*words).report["token"] > int(own)
 
 
 def test_a_set_applied_under_a_guard_is_no_generation_to_return_to_once_the_guard_returned(

@@ -40,9 +40,13 @@ def arm(seconds: float, wanted: Any, only: list[str]) -> dict[str, Any]:
     return {**_public(record), "files": sum(len(service["entries"]) for service in record["services"])}
 
 
-def confirm(guard: str) -> dict[str, Any]:
+def confirm(guard: str, settled: str | None = None) -> dict[str, Any]:
     """The change stays. AgentError when it was returned meanwhile, or from the connection that armed the
-    guard."""
+    guard.
+
+    `settled` is the moment, `<boot id>@<CLOCK_BOOTTIME>`, since which sshd holds what stands on the disk: a
+    connection from before it, or from another boot, proves nothing.
+    """
     record = armed.read()
     if record is None or record["id"] != guard:
         return _confirmed_before(guard, record)
@@ -52,6 +56,8 @@ def confirm(guard: str) -> dict[str, Any]:
         record["connection"], float(record["armed_at"]), str(record["armed_boot"])
     ):
         raise AgentError("only a new SSH connection confirms: this one was open before the guard was armed")
+    if settled:
+        _refuse_unsettled(settled)
     armed.let_go()
     record = {**record, "phase": "confirmed", "ended": clock.stamp()}
     armed.write(record)
@@ -143,6 +149,16 @@ def _refuse_second() -> None:
             "confirm it or let it return first",
             armed=_public(record),
         )
+
+
+def _refuse_unsettled(settled: str) -> None:
+    boot_id, _, boottime = settled.partition("@")
+    if boot_id != clock.boot_id():
+        raise AgentError(
+            "the host has rebooted since sshd took on what stands on the disk: log in and ask again"
+        )
+    if not connection.is_new_since(None, float(boottime), boot_id):
+        raise AgentError("only a login that is newer than sshd's present configuration confirms")
 
 
 def _confirmed_before(guard: str, record: dict[str, Any] | None) -> dict[str, Any]:

@@ -103,7 +103,11 @@ def _guard_commands(parser: argparse.ArgumentParser) -> None:
     arm = _command(parsers, "arm", _guard_arm, token=True)
     arm.add_argument("--seconds", type=float, required=True)
     arm.add_argument("--services", default="")
-    _command(parsers, "confirm", _guard_confirm, token=True).add_argument("--id", required=True)
+    confirm = _command(parsers, "confirm", _guard_confirm, token=True)
+    confirm.add_argument("--id", required=True)
+    confirm.add_argument(
+        "--settled", metavar="BOOT@SECONDS", help="since when sshd holds what stands on the disk"
+    )
     extend = _command(parsers, "extend", _guard_extend, token=True)
     extend.add_argument("--id", required=True)
     extend.add_argument("--seconds", type=float, required=True)
@@ -201,7 +205,7 @@ def _guard_confirm(wanted: argparse.Namespace) -> Any:
     with mutex("work"):
         lock.fence(wanted.token)
         recover()
-        return guard.confirm(wanted.id)
+        return guard.confirm(wanted.id, wanted.settled)
 
 
 def _guard_extend(wanted: argparse.Namespace) -> Any:

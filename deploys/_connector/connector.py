@@ -72,17 +72,6 @@ class TrunklineConnector(BaseConnector):
             self._own.close()
             self._line = self._own = None
 
-    def prove(self) -> None:
-        """Log in anew as the deploy user, on the declared port, and go on over that connection.
-
-        Raises ConnectError when the next person could not: the way in is broken.
-        """
-        try:
-            self.line.connection.take_over(self.line.connection.anew())
-        except TrunklineError as error:
-            self.line.note(error)
-            raise ConnectError(str(error)) from error
-
     def get_fact(self, fact: Any, *args: Any, **kwargs: Any) -> Any:
         """Return a fact; unlike pyinfra's own, a command that fails stops the host instead of being empty."""
         line = self.line

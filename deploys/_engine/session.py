@@ -13,10 +13,9 @@ from control.errors import TrunklineError
 from deploys._connector import agent
 from deploys._connector.connection import Outcome
 from deploys._connector.hold import Hold, acquire
-from deploys._connector.line import Line
 from deploys._engine import images, secrets
 from deploys._engine.apply import Application
-from deploys._engine.confirm import confirm_guard
+from deploys._engine.confirm import confirm_earlier
 from deploys._engine.fleet import Fleet, at_once
 from deploys._engine.plan import Deploy, Plan, make_plan
 from deploys._engine.wire import Wire
@@ -176,8 +175,12 @@ class Session:
         return _said(agent.call(line.connection, request["args"], stdin, seconds))
 
     def _confirm(self, request: Request) -> Result:
-        lines: list[Line] = [self.fleet.line(name) for name in self.fleet.chosen(request.get("hosts"))]
-        hosts = at_once(confirm_guard, lines)
+        fleet = self.fleet
+
+        def one(name: str) -> Result:
+            return confirm_earlier(fleet.line(name), fleet.environment.host(name))
+
+        hosts = at_once(one, fleet.chosen(request.get("hosts")))
         failed = {
             host["host"]: TrunklineError(host["error"], host["remedy"]) for host in hosts if not host["ok"]
         }

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pyinfra import context
 from pyinfra.api.command import FunctionCommand, StringCommand
-from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.operation import OperationMeta
 
 from control.errors import TrunklineError
+from deploys._connector.line import Line
+from deploys._engine import confirm as confirming
 from deploys._engine import report
 from deploys._ops import live
-from deploys._ops.files import agent, agent_path, differing
+from deploys._ops.files import agent, differing
 from deploys._ops.managed import ManagedFile
 from deploys._ops.operation import operation
-from deploys._ops.script import command
 from deploys._ops.sysctl import off
 
 SECONDS = 90
@@ -61,31 +61,38 @@ def arm(guarded: Sequence[Guarded], files: Sequence[ManagedFile], sysctls: dict[
 
 
 @operation
-def confirm(daemon: str | None) -> Iterator[Any]:
-    """Log in anew and confirm over the new connection; always used with `_if`.
+def confirm(armed: OperationMeta, units: tuple[str, ...]) -> Iterator[Any]:
+    """Log in anew and confirm the guard that `armed` has armed, no other; always used with `_if`.
 
-    `daemon` is the unit of an sshd that listens itself: it must have read what stands on the disk before the
-    login, else its former configuration would be proven. A socket-activated one reads it at every start.
+    `units` are sshd's own unit and its socket's, where there is one.
     """
-    if daemon:
-        yield command("sshd_settle", daemon)
-    yield FunctionCommand(login_proven, (), {})
-    yield command("guard_confirm", agent_path())
+    yield FunctionCommand(own_guard_confirmed, (armed, units), {})
+
+
+def own_guard_confirmed(armed: OperationMeta, units: tuple[str, ...]) -> bool:
+    """Confirm our own guard over a new login and go on over that; raises TrunklineError when it fails."""
+    line = _line()
+    if line is not None:
+        guard = str(json.loads(armed.stdout)["id"])
+        _told(lambda: confirming.confirm(line, guard, units, PATIENCE))
+    return True
 
 
 def login_proven() -> bool:
     """Open a new connection as the deploy user and go on over it; raises TrunklineError when that fails."""
-    connector = context.host.connector
-    if not hasattr(connector, "prove"):
-        return True
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connector.prove()
-        except ConnectError as problem:
-            if time.monotonic() > end:
-                reason, _, _ = str(problem).partition("\n")
-                raise TrunklineError(f"No new login works: {reason}", REMEDY) from problem
-            time.sleep(1)
-        else:
-            return True
+    line = _line()
+    if line is not None:
+        _told(lambda: line.connection.take_over(confirming.new_login(line, PATIENCE)))
+    return True
+
+
+def _line() -> Line | None:
+    """Return the line to the present host; None where there is no host at all (pyinfra's fake connector)."""
+    return getattr(context.host.connector, "line", None)
+
+
+def _told(prove: Callable[[], None]) -> None:
+    try:
+        prove()
+    except TrunklineError as error:
+        raise TrunklineError(error.message, REMEDY) from error

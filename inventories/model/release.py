@@ -109,6 +109,11 @@ class Release(Record):
     needrestart_drop_ins: str = "/etc/needrestart/conf.d"
 
     @property
+    def ssh_units(self) -> tuple[str, ...]:
+        """The daemon's unit, and the socket's where that has its port."""
+        return (self.ssh_unit, self.ssh_socket) if self.ssh_socket_activated else (self.ssh_unit,)
+
+    @property
     def post_quantum_kex(self) -> bool:
         """OpenSSH knows mlkem768x25519-sha256 (9.9 and later)."""
         return "mlkem768x25519-sha256" in self.openssh.kex

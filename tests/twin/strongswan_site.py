@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploys import firewall, site, ssh, strongswan, sysctl, users
+from deploys import firewall, site, strongswan, sysctl, users
 from deploys._engine.report import changed
 from deploys._ops import apt, guard, manifest, orphans
 from deploys._ops import sysctl as kernel
@@ -56,7 +56,7 @@ def serve(host: Host, environment: Environment) -> None:
     firewall.firewall(host, environment)
     sysctl.sysctl(host, environment)
     strongswan.strongswan(host, environment, found.userland)
-    guard.confirm(ssh.daemon_of(host), name="guard: confirm", _if=changed(armed))
+    guard.confirm(armed, host.release.ssh_units, name="guard: confirm", _if=changed(armed))
     orphans.orphans(declared)
     manifest.narrow(name="manifest: narrow", _if=changed(intended))
 

@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 from agent_on_host import AGENT, GUARDED, Host, each, prepare
 
+from deploys._ops.script import command
 from prove import ledger
 from twin.twin import Twin
 
+SETTLE = command("sshd_settle", "ssh.service")
 DEADLINE = 15
 PATIENCE = 90
 
@@ -117,9 +119,10 @@ def test_all_lockouts_at_once_return_and_the_session_that_made_them_is_refused_f
 ) -> None:
     before = {host.name: seen(host) for host in hosts}
     words = "--holder alice --purpose deploy"
+    tokens: dict[str, int] = {}
 
     def lock_out(host: Host) -> None:
-        assert host.agent(f"lock acquire {words} --lease 600")["token"] == 1
+        tokens[host.name] = host.agent(f"lock acquire {words} --lease 600")["token"]
         host.arm(DEADLINE)
         host.sh("\n".join(LOCKOUTS.values()))
 
@@ -127,8 +130,9 @@ def test_all_lockouts_at_once_return_and_the_session_that_made_them_is_refused_f
     assert all(host.ssh().returncode for host in hosts)
     returned(hosts, before)
     for host in hosts:
-        assert "revoked" in host.agent("lock renew --token 1 --lease 60", code=97)
-        assert host.agent(f"lock acquire {words} --lease 60")["token"] == 2
+        own = tokens[host.name]
+        assert "revoked" in host.agent(f"lock renew --token {own} --lease 60", code=97)
+        assert host.agent(f"lock acquire {words} --lease 60")["token"] > own
 
 
 def test_a_confirmed_change_stays_and_the_timer_is_gone(hosts: list[Host]) -> None:
@@ -225,3 +229,18 @@ def test_a_return_does_not_wait_for_a_set_whose_load_hangs(hosts: list[Host]) ->
     assert last["problems"] == []
     assert seen(host) == before
     assert host.agent("state")["journal"] is None
+
+
+def test_a_login_after_a_reboot_confirms_only_once_sshd_has_settled_in_that_boot(hosts: list[Host]) -> None:
+    def confirm(host: Host) -> None:
+        guard = host.arm(PATIENCE)
+        before = host.sh(SETTLE)
+        host.twin.reboot(host.name)
+        host.open_again_within(PATIENCE)
+        words = f"python3 -I {AGENT} guard confirm --id {guard} --settled"
+        code, told = host.over_ssh(f"{words} {before}")
+        assert (code, "has rebooted since sshd took on" in told) == (1, True), told
+        code, told = host.over_ssh(f"{words} {host.sh(SETTLE)}")
+        assert (code, json.loads(told)["outcome"]) == (0, "confirmed")
+
+    each(hosts, confirm)

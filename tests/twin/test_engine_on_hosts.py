@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -27,12 +26,6 @@ install -d -o deploy -g deploy -m 0700 /home/deploy/.ssh
 cat > /home/deploy/.ssh/authorized_keys
 echo 'deploy ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
 """
-NO_LOGIN = "echo 'AllowUsers nobody' > /etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh; sleep 0.5"
-GUARDED = {
-    "service": "ssh",
-    "files": ["/etc/ssh/sshd_config.d/*"],
-    "reload": [["systemctl", "reload", "ssh"]],
-}
 THROUGH = """
 import sys
 from dataclasses import replace
@@ -47,7 +40,6 @@ print(connection.run("ss -Htn state established sport = :22").text, end="")
 connection.close()
 """
 """Logs in to edge2 through edge1 and says whom edge2's sshd is connected with."""
-ARM = json.dumps({"services": [GUARDED]})
 
 
 @contextmanager
@@ -121,35 +113,6 @@ def test_a_deploy_converges_and_no_secret_stands_in_sudos_log(admitted: Twin, la
     assert "trunkline: end" in log
     assert "incoming/word" not in log
     assert "correct horse" not in log
-
-
-def test_a_guard_is_confirmed_over_a_new_login_only(admitted: Twin, lab: Environment) -> None:
-    with engine(admitted, lab, "edge1") as started:
-        armed = started.agent("edge1", ["guard", "arm", "--seconds", "60"], input=ARM)
-        assert armed.returncode == 0, armed.stderr
-        (answer,) = started.confirm()
-        assert (answer.armed, answer.ok) == (True, True)
-        assert '"armed": null' in started.agent("edge1", ["guard", "show"]).stdout
-
-
-def test_a_guard_stays_armed_when_nobody_could_log_in_any_more_and_returns_the_host(
-    admitted: Twin, lab: Environment
-) -> None:
-    with engine(admitted, lab, "edge1") as started:
-        assert started.agent("edge1", ["guard", "arm", "--seconds", "12"], input=ARM).returncode == 0
-        started.command("edge1", NO_LOGIN)
-        (answer,) = started.confirm()
-        assert (answer.armed, answer.ok) == (True, False)
-        assert "no new login works" in answer.error
-        assert answer.returns_at in answer.remedy
-    until = time.monotonic() + 30
-    while True:
-        with Engine(lab, admitted.name) as again:
-            (state,) = again.open(["edge1"])
-        if state.state == "connected":
-            break
-        assert time.monotonic() < until, state
-        time.sleep(1)
 
 
 def test_confirming_over_a_broken_connection_makes_a_new_one(admitted: Twin, lab: Environment) -> None:

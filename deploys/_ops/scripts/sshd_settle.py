@@ -1,12 +1,15 @@
-"""Let sshd take on what stands on the disk, and wait until it has. Argument: its unit.
+"""Let sshd take on what stands on the disk, and wait until it has. Arguments: its unit, and the socket's unit
+where systemd listens for it. Prints since when that is so: `<boot id>@<CLOCK_BOOTTIME>`.
 
 A reload returns once the signal is sent. A login in that moment is still judged by the configuration before,
 and would prove nothing of the present one. When sshd takes a new configuration on it closes its listening
-sockets and opens others: their numbers tell (sshd.c, sighup_restart).
+sockets and opens others: their numbers tell (sshd.c, sighup_restart). Behind a socket unit it reads its
+configuration when it starts, and the unit has the ports.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -40,15 +43,29 @@ def sockets_of(unit: str) -> set[str]:
     return own & listening()
 
 
-def main() -> None:
-    """Reload and wait; SystemExit when the daemon refuses or does not come back."""
-    unit = sys.argv[1]
-    before = sockets_of(unit)
-    done = subprocess.run(
-        ("systemctl", "reload-or-restart", unit), capture_output=True, text=True, check=False
-    )
+def run(*argv: str) -> None:
+    """Run a systemctl command; SystemExit with its own words where it fails."""
+    done = subprocess.run(("systemctl", *argv), capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"{unit} does not take on its configuration: {done.stderr.strip()}")
+        sys.exit(f"{argv[-1]} does not take on its configuration: {done.stderr.strip()}")
+
+
+def starting(unit: str) -> bool:
+    """Say whether the daemon is between two configurations: it runs, and listens nowhere yet."""
+    argv = ("systemctl", "is-active", "--quiet", unit)
+    return not sockets_of(unit) and subprocess.run(argv, check=False).returncode == 0
+
+
+def reload(unit: str) -> None:
+    """Reload a daemon that listens itself; SystemExit when it does not come back.
+
+    In the middle of taking a configuration on it is deaf to the signal: that is waited for.
+    """
+    end = time.monotonic() + PATIENCE
+    while starting(unit) and time.monotonic() < end:
+        time.sleep(0.02)
+    before = sockets_of(unit)
+    run("reload-or-restart", unit)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         now = sockets_of(unit)
@@ -56,6 +73,26 @@ def main() -> None:
             return
         time.sleep(0.02)
     sys.exit(f"{unit} did not take on its configuration within {PATIENCE:.0f} s")
+
+
+def moment() -> str:
+    """Return this moment of this boot, as exactly as the kernel knows when a process began."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot_id = file.read().strip()
+    return f"{boot_id}@{math.floor(time.clock_gettime(time.CLOCK_BOOTTIME) * ticks) / ticks}"
+
+
+def main() -> None:
+    """Reload, or start anew behind the socket; then say since when."""
+    unit, *socket = sys.argv[1:]
+    if socket:
+        run("daemon-reload")
+        run("stop", unit)
+        run("restart", *socket)
+    else:
+        reload(unit)
+    print(moment())
 
 
 main()
