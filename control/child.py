@@ -42,6 +42,12 @@ class Child:
         )
 
     @property
+    def ended_by_itself(self) -> bool:
+        """It has ended, and by no signal that kept it from cleaning up."""
+        code = self._process.poll()
+        return code is not None and code >= 0
+
+    @property
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid

@@ -13,6 +13,7 @@ from control.console import Console
 from control.engine import ApplyFailed, Engine, Place
 from control.engine import Interrupted as EngineInterrupted
 from control.errors import Interrupted, TrunklineError
+from control.leases import Leases
 from control.plan import tell as tell_plan
 from control.preflight import preflight
 from control.progress import Board
@@ -24,6 +25,8 @@ from control.verification import tell as tell_verification
 HOLDS = 0
 FAILS = 1
 OLD_FAILURES = 3
+NEXT = "the next deploy goes on from here."
+VERIFYING = "Everything was applied, but not verified: `invoke verify` proves what it came to"
 
 
 def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int:
@@ -34,15 +37,18 @@ def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int
     """
     known = history.known_failures(target.instance, target.names)
     finished: list[str] = []
+    leases = Leases()
     try:
         with opened(target, console) as session:
+            leases = session.engine.leases
             _applied(session, target, console, finished, adopt=adopt, wait=wait)
             verification = _verified(session.engine, target, console)
             session.engine.unlock()
     except ApplyFailed as error:
-        raise stopped(error, finished, target) from error
-    except KeyboardInterrupt:
-        raise Interrupted("Interrupted.", _left(finished, (), (), target)) from None
+        raise stopped(error, finished, target, leases) from error
+    except KeyboardInterrupt as error:
+        left = f"{error}" or _left(finished, (), (), (), target)
+        raise Interrupted("Interrupted.", f"{left}. {leases.told()}; {NEXT}") from None
     tell_verification(verification, console)
     table(target, verification, console)
     return ending(verification, known, console)
@@ -73,10 +79,7 @@ def _verified(engine: Engine, target: Target, console: Console) -> Verification:
     try:
         verification = verify(target, console)
     except KeyboardInterrupt:
-        raise Interrupted(
-            "Interrupted while verifying.",
-            "Everything was applied; the lock is released. `invoke verify` proves what it came to.",
-        ) from None
+        raise KeyboardInterrupt(VERIFYING) from None
     except TrunklineError:
         _keep(engine, target, {}, [], console)
         raise
@@ -144,23 +147,31 @@ def _converge(
     return True
 
 
-def stopped(error: ApplyFailed, finished: Sequence[str], target: Target) -> TrunklineError:
-    """Say what broke, and what was done and what was not."""
-    left = _left(finished, error.done, error.not_done, target)
+def stopped(error: ApplyFailed, finished: Sequence[str], target: Target, leases: Leases) -> TrunklineError:
+    """Say what broke, what was done and what was not, and what became of the lock."""
+    left = f"{_left(finished, error.done, error.not_done, error.cut, target)}. {leases.told()}; {NEXT}"
     if isinstance(error, EngineInterrupted):
         return Interrupted("Interrupted.", left)
     return TrunklineError(error.message, f"{error.remedy} {left}".strip())
 
 
-def _left(finished: Sequence[str], done: Sequence[Place], not_done: Sequence[Place], target: Target) -> str:
+def _left(
+    finished: Sequence[str],
+    done: Sequence[Place],
+    not_done: Sequence[Place],
+    cut: Sequence[Place],
+    target: Target,
+) -> str:
     """Say host by host how far a deploy came."""
     begun, ahead = Counter(host for host, _ in done), Counter(host for host, _ in not_done)
     parts = [f"{name} is finished" for name in finished]
     for name in dict.fromkeys([*begun, *ahead]):
-        parts.append(f"{name}: {begun[name]} of {begun[name] + ahead[name]} steps done, {ahead[name]} not")
+        ended = "".join(f" (`{step}` was ended in the middle)" for host, step in cut if host == name)
+        counted = f"{begun[name]} of {begun[name] + ahead[name]} steps done, {ahead[name]} not"
+        parts.append(f"{name}: {counted}{ended}")
     untouched = [name for name in target.names if name not in {*finished, *begun, *ahead}]
     parts += [f"{', '.join(untouched)} not changed"] if untouched else []
-    return f"{'; '.join(parts)}. The lock is released; the next deploy goes on from here."
+    return "; ".join(parts)
 
 
 def _unguarded(engine: Engine, batch: Sequence[str]) -> None:

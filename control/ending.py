@@ -75,8 +75,8 @@ def explanations(error: BaseException) -> list[tuple[str, str]]:
     """Return each thing that went wrong as its sentence and what to do about it."""
     if isinstance(error, Several):
         return [(part.message, part.remedy) for part in error.parts]
-    if isinstance(error, EngineInterrupted) and not error.done:
-        return [("Interrupted.", "Nothing was changed; the lock is released.")]
+    if isinstance(error, EngineInterrupted):
+        return [("Interrupted.", "Nothing was changed.")]
     if isinstance(error, TrunklineError):
         return [(error.message, error.remedy)]
     if isinstance(error, ModelError):

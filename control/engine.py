@@ -12,18 +12,19 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from control.child import Child, EngineDied
+from control.course import ApplyFailed, Course, Interrupted, Place
 from control.errors import TrunklineError
-from control.event import Event, Heartbeat, HostEvent, ProblemEvent, ResultEvent, StepEvent
+from control.event import Event, Heartbeat, HostEvent, LockEvent, ProblemEvent, ResultEvent, StepEvent
+from control.leases import Leases
 from inventories.model import Environment
 
 LEASE_SECONDS = 60
-
-Place = tuple[str, str]
-"""Host and step."""
+STOP_SECONDS = 25
+"""How long the engine may take to end what is running and give the lock back; then it is killed."""
 
 __all__ = [
     "ApplyFailed", "CommandResult", "Confirmation", "Engine", "EngineDied", "Event", "Heartbeat", "HostEvent",
-    "Interrupted", "ProblemEvent", "ResultEvent", "Step", "StepEvent",
+    "Interrupted", "Place", "ProblemEvent", "ResultEvent", "Step", "StepEvent",
 ]  # fmt: skip
 
 
@@ -68,22 +69,6 @@ class Confirmation:
     returns_at: str = ""
 
 
-class ApplyFailed(TrunklineError):
-    """A step failed: what was done and what was not, as (host, step)."""
-
-    def __init__(self, result: ResultEvent) -> None:
-        failed = result.fields.get("failed") or {}
-        self.host: str = failed.get("host", "")
-        self.step: str = failed.get("step", "")
-        self.done: tuple[Place, ...] = _places(result, "done")
-        self.not_done: tuple[Place, ...] = _places(result, "not_done")
-        super().__init__(result.error or "Stopped on request.", result.remedy)
-
-
-class Interrupted(ApplyFailed):
-    """Ctrl-C or SIGTERM: the running command was let end and the lock was released."""
-
-
 class Engine:
     """One child process for one environment. Use as a context manager; leaving it releases the lock."""
 
@@ -101,8 +86,12 @@ class Engine:
         self._child: Child | None = None
         self._asked: str | None = None
         """The request that has no result yet."""
-        self._stopping = False
         self._previous: Any = None
+        self._hosts: tuple[str, ...] = ()
+        self._steps: tuple[Step, ...] = ()
+        self._course = Course(())
+        self.leases = Leases()
+        """What became of the locks, to be told once the engine is closed."""
 
     def __enter__(self) -> Engine:
         own = {"TRUNKLINE_TWIN": self.instance} if self.environment.in_twin else {}
@@ -150,7 +139,9 @@ class Engine:
         )
         if "hosts" not in result.fields:
             _fail(result)
-        return tuple(HostEvent(**state) for state in result.fields["hosts"])
+        states = tuple(HostEvent(**state) for state in result.fields["hosts"])
+        self._hosts = tuple(state.host for state in states if state.state == "connected")
+        return states
 
     def command(
         self, host: str, script: str, input: str | None = None, timeout: int = 60, fenced: bool = False
@@ -164,6 +155,7 @@ class Engine:
 
     def lock(self, purpose: str, holder: str, lease: int = LEASE_SECONDS, wait: float = 0) -> dict[str, int]:
         """Lock every connected host; returns the fencing tokens. `lease` and `wait` in seconds."""
+        self.leases.taken(self._hosts, lease)
         result = self._demand("lock", purpose=purpose, holder=holder, lease=lease, wait=wait)
         return dict(result.fields["tokens"])
 
@@ -181,11 +173,14 @@ class Engine:
                 steps.append(Step(event.host, event.step, event.change, event.diff))
             elif isinstance(event, ResultEvent) and not event.ok:
                 _fail(event)
-        return tuple(steps)
+        self._steps = tuple(steps)
+        return self._steps
 
     def apply(self, hosts: Iterable[str]) -> Iterator[Event]:
         """Apply the plan of these hosts, yielding events; raises ApplyFailed at its end when it failed."""
-        for event in self._stream("apply", hosts=list(hosts)):
+        batch = list(hosts)
+        self._course = Course((s.host, s.step) for s in self._steps if s.host in batch and s.changes)
+        for event in self._stream("apply", hosts=batch):
             if not isinstance(event, ResultEvent):
                 yield event
             elif not event.ok:
@@ -205,13 +200,17 @@ class Engine:
     def unlock(self) -> None:
         """Release the lock of every host."""
         self._demand("unlock")
+        self.leases.given_back()
 
     def close(self) -> None:
         """Release the lock, close the connections and end the child."""
         child, self._child = self._child, None
         if child is not None:
-            for event in child.end():
-                self._on_event(event)
+            try:
+                for event in child.end():
+                    self._note(event)
+            finally:
+                self.leases.given_back() if child.ended_by_itself else self.leases.lost()
 
     def _prefix(self) -> list[str]:
         if not self.environment.in_twin:
@@ -261,23 +260,34 @@ class Engine:
             raise
         if isinstance(event, ResultEvent):
             self._asked = None
-        self._on_event(event)
+        self._note(event)
         return event
 
+    def _note(self, event: Event) -> None:
+        if isinstance(event, StepEvent):
+            self._course.note(event)
+        elif isinstance(event, LockEvent):
+            self.leases.kept(event)
+        self._on_event(event)
+
     def _stop(self) -> ResultEvent:
-        """Let the running command end, and the child with it; a second Ctrl-C ends it at once."""
-        child = self._child
+        """Let what is running end, and the child with it; a second Ctrl-C, or the time limit, kills it."""
+        child, do, result = self._child, self._asked or "", None
         assert child is not None
+        limit = threading.Timer(STOP_SECONDS, child.kill)
+        limit.start()
         try:
             child.send({"do": "stop"})
-            while not isinstance(event := self._receive(child), ResultEvent):
-                pass
+            while not isinstance(result, ResultEvent):
+                result = self._receive(child)
             self.close()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, EngineDied):
             child.kill()
-            self._child = self._asked = None
-            raise
-        return event
+            self.close()
+        finally:
+            limit.cancel()
+            self._asked = None
+        return result if isinstance(result, ResultEvent) else self._course.broken_off(do)
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
@@ -286,7 +296,3 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 def _fail(result: ResultEvent) -> NoReturn:
     raise TrunklineError(result.error or f"The engine could not {result.do}.", result.remedy)
-
-
-def _places(result: ResultEvent, field: str) -> tuple[Place, ...]:
-    return tuple((host, step) for host, step in result.fields.get(field, ()))

@@ -53,6 +53,15 @@ class ProblemEvent:
 
 
 @dataclass(frozen=True)
+class LockEvent:
+    """A host's lock could not be given back; its lease ends by itself within so many seconds."""
+
+    host: str
+    error: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class ResultEvent:
     """The answer to a request; `fields` holds what belongs to that request."""
 
@@ -63,12 +72,15 @@ class ResultEvent:
     fields: dict[str, Any]
 
 
-Event = HostEvent | StepEvent | Heartbeat | ProblemEvent | ResultEvent
-_RECORDS: dict[str, type[HostEvent] | type[StepEvent] | type[Heartbeat] | type[ProblemEvent]] = {
+Event = HostEvent | StepEvent | Heartbeat | ProblemEvent | LockEvent | ResultEvent
+_RECORDS: dict[
+    str, type[HostEvent] | type[StepEvent] | type[Heartbeat] | type[ProblemEvent] | type[LockEvent]
+] = {
     "host": HostEvent,
     "step": StepEvent,
     "heartbeat": Heartbeat,
     "problem": ProblemEvent,
+    "lock": LockEvent,
 }
 
 

@@ -113,7 +113,7 @@ def _network_cut(stage: Stage, deploy: Popen[str]) -> Evidence:
     since = time.monotonic()
     end = ended(deploy, timeout=120)
     seconds = round(time.monotonic() - since, 1)
-    return {**judged(end, HOST), "noticed_after": seconds}
+    return {**judged(end, HOST, "lease ends by itself"), "noticed_after": seconds}
 
 
 FILL = """

@@ -165,6 +165,13 @@ def changing_while_planned(host_: Host, environment: Environment) -> None:
 def endless(host: Host, environment: Environment) -> None:
     """A command that never ends by itself."""
     always("sleep 600", name="slow: endless")
+    content("never", "x", name="slow: second")
+
+
+def stubborn(host: Host, environment: Environment) -> None:
+    """A command that never ends, and that no SIGTERM ends."""
+    always("trap '' TERM; while :; do sleep 611; done", name="slow: stubborn")
+    content("never", "x", name="slow: second")
 
 
 class Slow(FactBase[str]):
@@ -178,6 +185,19 @@ class Slow(FactBase[str]):
 def thinking(host_: Host, environment: Environment) -> None:
     """A plan that takes a second."""
     host.get_fact(Slow)
+
+
+class Endless(FactBase[str]):
+    """A fact that never answers."""
+
+    def command(self) -> str:
+        """Wait for ever."""
+        return "sleep 612"
+
+
+def brooding(host_: Host, environment: Environment) -> None:
+    """A plan that never comes to an end."""
+    host.get_fact(Endless)
 
 
 def chatty(host: Host, environment: Environment) -> None:

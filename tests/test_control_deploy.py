@@ -11,8 +11,13 @@ import pytest
 
 from control import history
 from control.console import Console
-from control.deploy import batches, ending
+from control.course import ApplyFailed, Course
+from control.course import Interrupted as EngineInterrupted
+from control.deploy import batches, ending, stopped
+from control.errors import Interrupted
+from control.event import LockEvent, ResultEvent, StepEvent
 from control.history import Record
+from control.leases import Leases
 from control.target import Target
 from control.verification import Verification
 from inventories.model import load
@@ -54,6 +59,53 @@ def test_the_exit_code_tells_new_failures_from_old(
     verification: Verification, known: set[str], code: int
 ) -> None:
     assert ending(verification, known, Console()) == code
+
+
+def broken_off(**fields: Any) -> ApplyFailed:
+    """An apply that was interrupted, or failed."""
+    return EngineInterrupted(ResultEvent("apply", False, "Stopped on request.", "", fields))
+
+
+def test_an_interrupted_deploy_says_what_was_done_what_was_not_and_what_was_cut() -> None:
+    error = broken_off(
+        done=[["a1", "ssh: files"]],
+        not_done=[["a1", "firewall: rules"], ["a1", "time: files"]],
+        cut=[["a1", "firewall: rules"]],
+    )
+    told = stopped(error, ["b1"], grouped(("a1", "a"), ("b1", "b"), ("c1", "c")), Leases())
+    assert isinstance(told, Interrupted)
+    assert told.remedy == (
+        "b1 is finished; a1: 1 of 3 steps done, 2 not (`firewall: rules` was ended in the middle); "
+        "c1 not changed. The lock is released; the next deploy goes on from here."
+    )
+
+
+def test_a_lock_that_could_not_be_given_back_is_not_called_released() -> None:
+    leases = Leases()
+    leases.taken(["a1", "b1"], 60)
+    leases.kept(LockEvent("a1", "The connection to a1 was lost.", 60))
+    leases.given_back()
+    told = stopped(broken_off(), [], grouped(("a1", "a"), ("b1", "b")), leases).remedy
+    assert "released" not in told
+    assert "The lock of a1 could not be given back: its lease ends by itself by " in told
+    assert "UTC (in 60 s); the next deploy" in told
+
+
+def test_when_the_engine_was_killed_no_lock_is_known_to_be_released() -> None:
+    leases = Leases()
+    leases.taken(["a1", "b1"], 60)
+    leases.lost()
+    assert "The lock of a1, b1 could not be given back" in leases.told()
+
+
+def test_what_a_killed_engine_did_is_known_from_what_it_told() -> None:
+    course = Course([("a1", "one"), ("a1", "two"), ("a1", "three"), ("a1", "four")])
+    for step, status in (("one", "changed"), ("two", "unchanged"), ("three", "started")):
+        course.note(StepEvent("apply", "a1", step, "change", status))
+    left = ApplyFailed(course.broken_off("apply"))
+    assert left.done == (("a1", "one"),)
+    assert left.cut == (("a1", "three"),)
+    assert left.not_done == (("a1", "three"), ("a1", "four"))
 
 
 def test_a_failing_first_deploy_names_its_checks_and_stays(capsys: pytest.CaptureFixture[str]) -> None:

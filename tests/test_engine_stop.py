@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,14 @@ from engine_bench import HOSTS, Bench, Here, bench, look, servers
 
 from control.engine import ApplyFailed, Engine, EngineDied, Interrupted, StepEvent
 from control.errors import TrunklineError
+from deploys._connector.connection import ENDING_SECONDS
+from deploys._connector.script import KILL_SECONDS
+from deploys._engine.child import PATIENCE_SECONDS
 from inventories.lab import environment
 
 __all__ = ["bench", "servers"]
+SOON = PATIENCE_SECONDS + 10
+"""Within so many seconds a deploy has ended that was told to; ten of them for a busy machine."""
 
 
 def test_losing_the_lock_in_mid_apply_stops_it(bench: Bench) -> None:
@@ -93,9 +99,66 @@ def test_a_signal_to_the_child_itself_ends_in_the_same_way(bench: Bench) -> None
         assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
 
 
-def test_a_second_ctrl_c_ends_it_at_once(bench: Bench) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        slow_deploy(bench, signal_twice)
+def interrupted(bench: Bench, deploy: str, stop: Callable[[], None]) -> tuple[Interrupted, str, float]:
+    """Apply until it is stopped; return what came of it and of the lock, and how many seconds that took."""
+    try:
+        with bench.engine(deploy) as engine:
+            engine.plan()
+            began = time.monotonic()
+            stopped(engine, stop)
+    except Interrupted as error:
+        return error, engine.leases.told(), time.monotonic() - began
+    raise AssertionError("it was not interrupted")
+
+
+@pytest.mark.parametrize("deploy", ["endless", "stubborn"])
+def test_a_command_that_hangs_is_ended_on_the_host_before_the_lock_is_released(
+    bench: Bench, deploy: str
+) -> None:
+    left, told, seconds = interrupted(bench, deploy, signal_at_once)
+    assert seconds < SOON + KILL_SECONDS
+    assert left.done == ()
+    assert left.cut == (("edge1", f"slow: {deploy}"),)
+    assert left.not_done == (("edge1", f"slow: {deploy}"), ("edge1", "slow: second"))
+    assert told == "The lock is released"
+    with Here(environment, "lab") as after:
+        after.open(["edge1"], ssh={"edge1": bench.servers["edge1"].ssh()})
+        assert look(after, "pgrep -f 'sleep 6[0]0|sleep 6[1]1'; ls never") == ""
+        assert after.agent("edge1", ["lock", "show"]).stdout.strip() == '{"held": null}'
+
+
+def test_a_plan_that_hangs_is_ended_too(bench: Bench) -> None:
+    began = time.monotonic()
+    with bench.engine("brooding") as engine:
+        signal_while_waiting()
+        with pytest.raises(Interrupted):
+            engine.plan()
+    assert time.monotonic() - began < SOON
+    assert engine.leases.told() == "The lock is released"
+
+
+def test_a_host_that_no_longer_answers_keeps_its_lock_and_it_is_said_until_when(bench: Bench) -> None:
+    server = bench.servers["edge1"]
+
+    def freeze() -> None:
+        server.signal(signal.SIGSTOP)
+        signal_at_once()
+
+    try:
+        left, told, seconds = interrupted(bench, "endless", freeze)
+    finally:
+        server.signal(signal.SIGCONT)
+    assert seconds < SOON + KILL_SECONDS + ENDING_SECONDS
+    assert left.cut == (("edge1", "slow: endless"),)
+    kept = r"The lock of edge1 could not be given back: its lease ends by itself by \d\d:\d\d:\d\d UTC"
+    assert re.match(kept, told)
+
+
+def test_a_second_ctrl_c_ends_it_at_once_and_says_what_nobody_can_know(bench: Bench) -> None:
+    left, told, _ = interrupted(bench, "slow", signal_twice)
+    assert left.cut == (("edge1", "slow: first"),)
+    assert left.not_done == (("edge1", "slow: first"), ("edge1", "slow: second"))
+    assert told.startswith("The lock of edge1 could not be given back")
 
 
 def signal_twice() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -10,11 +11,12 @@ from typing import NoReturn
 
 import paramiko
 
+from control.errors import TrunklineError
 from deploys._connector.failure import ConnectionLost, TimedOut, Unreachable
 from deploys._connector.login import CHANNEL_SECONDS, Login, log_in
 from deploys._connector.pulse import Pulse
 from deploys._connector.route import Route
-from deploys._connector.script import OUT_OF_TIME, carried, launcher
+from deploys._connector.script import KILL_SECONDS, OUT_OF_TIME, carried, ending, launcher
 
 POLL_SECONDS = 0.5
 LINGER_SECONDS = 2.0
@@ -25,6 +27,8 @@ DIRECT_BYTES = 1 << 20
 """Input up to this size fits sshd's receive window and is sent without a thread."""
 DYING_SECONDS = 0.5
 SLICE_BYTES = 1 << 16
+ENDING_SECONDS = 2
+"""How long it may take to tell the host that its commands are to end, and to hear that they have."""
 READ_SECONDS = 120
 KILLED = 255
 """Our exit code for a command that a signal ended: SSH gives none (RFC 4254 section 6.10)."""
@@ -54,8 +58,12 @@ class Connection:
 
     def __init__(self, route: Route) -> None:
         self.route = route
+        self.abandoned = False
+        """Its commands were ended before their end: what they say after that means nothing."""
         self._login: Login | None = None
         self._pulse: Pulse | None = None
+        self._mark = f"trunkline-{secrets.token_hex(8)}"
+        self._running = 0
 
     @property
     def login(self) -> Login:
@@ -111,11 +119,37 @@ class Connection:
 
         Neither the script nor its input ever stands in the host's process list.
         """
+        self._running += 1
+        try:
+            return self._run(script, stdin, seconds, self._mark)
+        finally:
+            self._running -= 1
+
+    def abandon(self) -> None:
+        """End the commands that are running on the host; hang up where that cannot be done in a few seconds.
+
+        Commands that begin later are run as ever.
+        """
+        self.abandoned = True
+        if not self._running:
+            return
+        threading.Thread(target=self._end_commands, daemon=True).start()
+        until = time.monotonic() + KILL_SECONDS + ENDING_SECONDS
+        while self._running and time.monotonic() < until:
+            time.sleep(0.05)
+        if self._running:
+            self.close()
+
+    def _end_commands(self) -> None:
+        with contextlib.suppress(TrunklineError):
+            self._run(ending(self._mark), b"", KILL_SECONDS, mark="")
+
+    def _run(self, script: str, stdin: bytes, seconds: int, mark: str) -> Outcome:
         login = self.login
         body = carried(script)
         channel = self._open(login)
         try:
-            command = launcher(len(body), seconds, sudo=login.user != "root")
+            command = launcher(len(body), seconds, sudo=login.user != "root", mark=mark)
             outcome = _Exchange(channel, command, body + stdin, seconds + GRACE_SECONDS).outcome()
         except TimeoutError:
             self._out_of_time(seconds)

@@ -33,8 +33,12 @@ class Stopped(TrunklineError):
     """We were told to stop, or another host failed."""
 
 
+class Cut(Stopped):
+    """The running command was ended, because we were told to stop."""
+
+
 class Application:
-    """One batch of hosts on the way through their steps."""
+    """One batch of hosts on the way through their steps; `cut` are those that were ended in the middle."""
 
     def __init__(self, fleet: Fleet, plan: Plan, names: list[str], stopping: Event) -> None:
         self.fleet = fleet
@@ -43,6 +47,7 @@ class Application:
         self.stopping = stopping
         self.done: list[tuple[str, str]] = []
         self.not_done: list[tuple[str, str]] = []
+        self.cut: list[tuple[str, str]] = []
         self.failed: tuple[Step, TrunklineError] | None = None
         self._running: dict[str, tuple[str, float]] = {}
 
@@ -86,7 +91,9 @@ class Application:
             self._tell(step, "started")
         try:
             changed = self._execute(step)
-        except Stopped:
+        except Stopped as stopped:
+            if isinstance(stopped, Cut):
+                self.cut.append((step.host, step.name))
             return False
         except TrunklineError as error:
             self._fail(step, error, time.monotonic() - started)
@@ -109,12 +116,18 @@ class Application:
         try:
             ok = run_host_op(state, host, step.operation)
         except PyinfraError as error:
-            raise _explained(step, line, str(error)) from error
-        if self.stopping.is_set() and line.failure is None and not ok:
-            raise Stopped("stopped")
+            raise self._unfinished(step, line, str(error)) from error
         if not ok:
-            raise _explained(step, line, "it failed")
+            raise self._unfinished(step, line, "it failed")
         return bool(data.operation_meta.did_change())
+
+    def _unfinished(self, step: Step, line: Line, otherwise: str) -> TrunklineError:
+        """Return why a step did not come to its end: we were told to stop, or it failed."""
+        if self.stopping.is_set() and line.connection.abandoned:
+            return Cut("ended")
+        if self.stopping.is_set() and line.failure is None:
+            return Stopped("stopped")
+        return _explained(step, line, otherwise)
 
     def _watched(
         self, commands: Callable[[], Iterator[PyinfraCommand]], step: Step, line: Line

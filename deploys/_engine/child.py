@@ -17,6 +17,9 @@ from control.errors import TrunklineError
 from deploys._engine.session import Request, Result, Session
 from deploys._engine.wire import Wire
 
+PATIENCE_SECONDS = 4
+"""How long a running command may go on after we were told to stop."""
+
 
 def main() -> int:
     """Serve one parent; exit code 0 after an orderly close, 1 when it was stopped."""
@@ -26,8 +29,11 @@ def main() -> int:
     stopping = Event()
     session = Session(wire, stopping)
     requests: Queue[Request | None] = Queue()
+    hurry = gevent.Greenlet(session.abandon)
 
     def stop() -> None:
+        if not stopping.is_set():
+            hurry.start_later(PATIENCE_SECONDS)
         stopping.set()
         requests.put(None)
 
@@ -39,6 +45,7 @@ def main() -> int:
         wire.emit("result", do=request.get("do", ""), **result)
         if request.get("do") == "close" or stopping.is_set():
             break
+    hurry.kill()
     result = _answered(session, {"do": "close"})
     if not result["ok"]:
         wire.emit("problem", error=result["error"], remedy=result.get("remedy", ""))

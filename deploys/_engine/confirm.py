@@ -66,7 +66,7 @@ def new_login(line: Line, patience: float = 0) -> Connection:
         try:
             return line.connection.anew()
         except TrunklineError as error:
-            if time.monotonic() > end:
+            if time.monotonic() > end or line.connection.abandoned:
                 raise TrunklineError(f"No new login works: {error.message}", error.remedy) from error
             time.sleep(RETRY_SECONDS)
 

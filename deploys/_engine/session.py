@@ -67,6 +67,11 @@ class Session:
             )
         return does[what](request)
 
+    def abandon(self) -> None:
+        """End the commands that are running, on every host at the same time."""
+        if self._fleet is not None:
+            at_once(lambda line: line.connection.abandon(), list(self._fleet.lines.values()))
+
     def close(self) -> Result:
         """Release the lock and close every connection."""
         result = self._unlock()
@@ -150,6 +155,7 @@ class Session:
         application = Application(self.fleet, plan, names, self.stopping)
         application.run()
         result: Result = {"ok": True, "done": application.done, "not_done": application.not_done}
+        result["cut"] = application.cut
         if application.failed is not None:
             step, error = application.failed
             failed = {"host": step.host, "step": step.name, "error": error.message}
@@ -194,9 +200,11 @@ class Session:
             try:
                 holds[name].release()
             except TrunklineError as error:
+                seconds = holds[name].lease
+                self.wire.emit("lock", host=name, error=error.message, seconds=seconds)
                 problems[name] = TrunklineError(
                     f"The lock of {name} could not be released: {error.message}",
-                    f"It ends by itself within {holds[name].lease} s.",
+                    f"It ends by itself within {seconds} s.",
                 )
 
         at_once(one, list(holds))

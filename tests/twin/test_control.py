@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ HOLD_APT = (
     "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
     "time.sleep(8)"
 )
+HANG = "/etc/apt/apt.conf.d/99hang"
 STRANGER = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43} nobody@elsewhere"
 CLOUD_INIT_AT_WORK = (
     "install -m 755 /dev/null /usr/local/bin/cloud-init; mkdir /run/cloud-init; touch /run/cloud-init/enabled"
@@ -259,4 +261,30 @@ def test_ctrl_c_ends_with_the_lock_released_and_says_what_was_done(deployed: tup
     assert "The lock is released" in said
     assert json.loads(twin.run("edge1", f"{AGENT} lock show").stdout) == {"held": None}
     code, said = run(twin, "deploy")
+    assert code == 0, said
+
+
+def test_sigterm_ends_a_deploy_whose_command_hangs_soon_and_says_what_it_cut(
+    deployed: tuple[Twin, str],
+) -> None:
+    twin, _ = deployed
+    twin.run("edge1", "DEBIAN_FRONTEND=noninteractive apt-get -y remove fail2ban")
+    twin.write("edge1", HANG, 'DPkg::Pre-Invoke {"sleep 600";};\n')
+    process = started(twin, "deploy", "--limit", "edge1", "--json")
+    assert process.stdout is not None
+    try:
+        while twin.run("edge1", "pgrep -f 'sleep 6[0]0'").returncode:
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        twin.run("edge1", f"rm {HANG}")
+    assert process.returncode == 130, said
+    assert "(`packages: install` was ended in the middle)" in said
+    assert "The lock is released" in said
+    assert twin.run("edge1", "pgrep -f 'sleep 6[0]0'").stdout == ""
+    assert json.loads(twin.run("edge1", f"{AGENT} lock show").stdout) == {"held": None}
+    code, said = run(twin, "deploy", "--limit", "edge1")
     assert code == 0, said
