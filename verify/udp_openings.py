@@ -191,7 +191,7 @@ def _dns(vantage: Vantage, address: str, port: int) -> bool:
 
 
 def _ike(vantage: Vantage, address: str, port: int) -> bool:
-    seen = vantage.probe("ike", address, "--port", str(port))
+    seen = vantage.probe("ike", address, "--port", str(port), "--timeout", "1.5")
     return seen["answers"][0]["verdict"] in ("accepted", "refused", "other")
 
 
