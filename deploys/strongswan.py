@@ -65,12 +65,8 @@ def ways(host: Host, by_userland: bool | None = None) -> list[ManagedFile]:
 
 def _kernel(gateway: Gateway) -> dict[str, Any]:
     """Return what the kernel shall have beside the rules."""
-    declared = gateway.declared
-    single = declared.address and declared.interface == "lo"
-    address = f"{declared.address.ip}/32" if declared.address and single else declared.address
     return {
-        "address": str(address) if address else None,
-        "interface": declared.interface,
+        "addresses": gateway.addresses,
         "remotes": [str(network) for network in gateway.remotes],
         "metric": LAST_METRIC,
     }

@@ -157,8 +157,19 @@ def test_the_clamp_fits_the_mtu_and_userland_takes_no_more_than_its_interface() 
 
 
 def test_on_lo_the_address_stands_alone_and_on_an_interface_with_its_network() -> None:
-    assert json.loads(text(gateway(), "tunnels.json"))["address"] == "10.10.10.1/32"
-    assert json.loads(text(gateway(interface="eth1"), "tunnels.json"))["address"] == "10.10.10.1/24"
+    assert addresses(gateway()) == [["10.10.10.1/32", "lo"]]
+    assert addresses(gateway(interface="eth1")) == [["10.10.10.1/24", "eth1"]]
+
+
+def test_in_userland_each_network_that_is_carried_has_an_address_of_this_host() -> None:
+    two = gateway(peer(local=("10.10.10.0/24", "10.10.11.0/24")))
+    assert addresses(two, userland=True) == [["10.10.10.1/32", "lo"], ["10.10.11.0/32", "lo"]]
+    assert addresses(two, userland=False) == [["10.10.10.1/32", "lo"]]
+
+
+def addresses(declared: Host, *, userland: bool = False) -> list[list[str]]:
+    found: list[list[str]] = json.loads(text(declared, "tunnels.json", userland))["addresses"]
+    return found
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from deploys._ops.render import render
@@ -143,6 +143,27 @@ class Gateway:
     def remotes(self) -> tuple[IPv4Network, ...]:
         """The networks behind all peers."""
         return tuple(dict.fromkeys(remote for _, remote in self.pairs))
+
+    @property
+    def addresses(self) -> list[list[str]]:
+        """This host's addresses inside the tunnels, each with its interface.
+
+        charon's own ESP carries a network only where the host has an address in it: where it has none, the
+        network's own, which nobody else may have.
+        """
+        declared = self.declared
+        found = []
+        if declared.address:
+            single = declared.interface == "lo"
+            found.append(
+                [f"{declared.address.ip}/32" if single else str(declared.address), declared.interface]
+            )
+        own = [IPv4Address(each.own_address) for each in self.peers[:1]]
+        own += [declared.address.ip] if declared.address else []
+        for local in dict.fromkeys(local for local, _ in self.pairs) if self.userland else ():
+            if not any(address in local for address in own):
+                found.append([f"{local.network_address}/32", "lo"])
+        return found
 
     @property
     def not_in(self) -> str:

@@ -66,28 +66,30 @@ def routes(metric: int) -> set[str]:
     return {dst if "/" in dst else f"{dst}/32" for dst in ours}
 
 
-def drop_address(loaded: dict[str, Any]) -> None:
-    """Take away the address that was added before."""
-    if loaded.get("address") and loaded["address"] in addresses(loaded["interface"]):
-        run("ip", "address", "del", loaded["address"], "dev", loaded["interface"])
+def drop(ours: list[list[str]]) -> None:
+    """Take away addresses that were added before."""
+    for address, interface in ours:
+        if address in addresses(interface):
+            run("ip", "address", "del", address, "dev", interface)
 
 
-def take_address(declared: dict[str, Any], loaded: dict[str, Any]) -> bool:
-    """Give the interface its address; return whether it is of our making.
+def take_addresses(wanted: list[list[str]], ours: list[list[str]]) -> list[list[str]]:
+    """Give interfaces their addresses; return those that are of our making.
 
-    An interface that is not there yet, at boot, gets it right before the daemon starts.
+    An interface that is not there yet, at boot, gets its own right before the daemon starts.
     """
-    address, interface = declared["address"], declared["interface"]
-    mine = (loaded.get("address"), loaded.get("interface")) == (address, interface)
-    if loaded and not mine:
-        drop_address(loaded)
-    if not address or not os.path.isdir(f"/sys/class/net/{interface}"):
-        return False
-    run("ip", "link", "set", "dev", interface, "up")
-    if address in addresses(interface):
-        return mine
-    run("ip", "address", "replace", address, "dev", interface)
-    return True
+    drop([each for each in ours if each not in wanted])
+    kept = []
+    for address, interface in wanted:
+        if not os.path.isdir(f"/sys/class/net/{interface}"):
+            continue
+        run("ip", "link", "set", "dev", interface, "up")
+        if address not in addresses(interface):
+            run("ip", "address", "replace", address, "dev", interface)
+            kept.append([address, interface])
+        elif [address, interface] in ours:
+            kept.append([address, interface])
+    return kept
 
 
 def take_routes(wanted: set[str], metric: int) -> None:
@@ -106,10 +108,8 @@ def load() -> None:
         return
     run("nft", "--file", RULES)
     take_routes(set(declared["remotes"]), declared["metric"])
-    ours = take_address(declared, loaded)
     kept = {
-        "address": declared["address"] if ours else None,
-        "interface": declared["interface"],
+        "addresses": take_addresses(declared["addresses"], loaded.get("addresses", [])),
         "metric": declared["metric"],
         "rules": rules(),
     }
@@ -122,7 +122,7 @@ def load() -> None:
 def remove() -> None:
     """Take away what is ours, the protection last."""
     loaded = read(LOADED)
-    drop_address(loaded)
+    drop(loaded.get("addresses", []))
     take_routes(set(), loaded.get("metric", 0))
     tried("nft", "delete", "table", *TABLE)
     if os.path.exists(LOADED):
@@ -136,8 +136,9 @@ def check() -> None:
         sys.exit("the rules are not those that were loaded")
     if routes(declared["metric"]) != set(declared["remotes"]):
         sys.exit("the unreachable routes are not the declared ones")
-    if declared["address"] and declared["address"] not in addresses(declared["interface"]):
-        sys.exit(f"{declared['interface']} does not have {declared['address']}")
+    for address, interface in declared["addresses"]:
+        if address not in addresses(interface):
+            sys.exit(f"{interface} does not have {address}")
 
 
 COMMANDS = {"load": load, "remove": remove, "check": check}
