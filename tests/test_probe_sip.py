@@ -205,6 +205,8 @@ def test_the_password_comes_from_the_environment_or_stdin_and_is_not_printed() -
         assert "asks for    MD5 (pbx)" in each.stdout
         assert "sesame" not in each.stdout + each.stderr
     assert {header(text, "CSeq").split()[1] for text in server.seen} == {"REGISTER"}
+    assert {header(text, "To") for text in server.seen} == {"<sip:me@127.0.0.1>"}
+    assert {header(text, "Contact") for text in server.seen} == {""}, "it only asks what is registered"
 
 
 def test_what_cannot_be_asked_is_a_sentence() -> None:

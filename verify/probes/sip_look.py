@@ -7,16 +7,17 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from verify.probes.sip_addresses import Carried, carried
 from verify.probes.sip_digest import Authenticator, Credentials, challenges
 from verify.probes.sip_flow import Flow, Server, opened
-from verify.probes.sip_grammar import Malformed
+from verify.probes.sip_grammar import Malformed, bracketed
 from verify.probes.sip_invite import invite
 from verify.probes.sip_meaning import Meaning, meaning, why
 from verify.probes.sip_message import Request, Response, objections
 from verify.probes.sip_offer import offer
-from verify.probes.sip_request import ask, compose, contact
+from verify.probes.sip_request import ask, compose, contact, own
 from verify.probes.sip_sdp import described
 from verify.probes.sip_transaction import TIMERS, Outcome, Timers, ending
 
@@ -92,10 +93,21 @@ def sip_answer(flow: Flow, question: Question = QUESTION) -> Answer:
         outcomes = _invited(flow, uri, question)
     else:
         keyed = Authenticator(question.credentials) if question.credentials else None
-        headers = (("contact", str(contact(flow))), ("accept", "application/sdp"))
-        request = compose(flow, question.method, uri, caller=question.caller, headers=headers)
+        caller = _caller(flow, question)
+        # A REGISTER without Contact asks what is registered and changes nothing (RFC 3261 section 10.2.3).
+        asks = question.method == "REGISTER"
+        headers = () if asks else (("contact", str(contact(flow))), ("accept", "application/sdp"))
+        called = caller if asks else ""
+        request = compose(flow, question.method, uri, caller=caller, called=called, headers=headers)
         outcomes = ask(flow, request, keyed, question.timers)
     return _answer(flow, outcomes)
+
+
+def _caller(flow: Flow, question: Question) -> str:
+    """Return who asks: who has credentials is known at the server by that name."""
+    if question.caller or not question.credentials:
+        return question.caller or own(flow)
+    return f"sip:{quote(question.credentials.user)}@{bracketed(flow.server.address)}"
 
 
 def _invited(flow: Flow, uri: str, question: Question) -> tuple[Outcome, ...]:
@@ -104,7 +116,7 @@ def _invited(flow: Flow, uri: str, question: Question) -> tuple[Outcome, ...]:
         flow,
         uri,
         offer(flow.here[0], DISCARD, direction="inactive"),
-        caller=question.caller,
+        caller=_caller(flow, question),
         credentials=question.credentials,
         patience=question.patience,
         timers=question.timers,
