@@ -97,9 +97,18 @@ def test_a_closed_port_is_dead_at_once_and_who_said_so_is_named(transport: Trans
     assert answer.seconds < 2
 
 
-def test_an_address_without_a_way_is_not_called_dead() -> None:
-    answer = look(Server("127.0.0.1", 5060, source=None), Question(timers=QUICK)).answers[0]
-    assert answer.meaning == "dead"
+@pytest.mark.parametrize("route", ["prohibit", "unreachable"])
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+def test_what_the_network_forbids_is_told_apart_from_the_dead(route: str, transport: str) -> None:
+    """In a network of its own, where a route says no to one address."""
+    asks = f"{sys.executable} -m verify.probes.sip 203.0.113.5 --transport {transport} --json"
+    script = f"ip link set lo up && ip route add {route} 203.0.113.5 && {asks}"
+    done = subprocess.run(["unshare", "-n", "sh", "-c", script], cwd=TOP, capture_output=True, check=True)
+    answer = json.loads(done.stdout)["looks"][0]["answers"][0]
+    assert (answer["meaning"], answer["ending"]) == ("banned or dropped", "unreachable")
+
+
+def test_what_this_machine_cannot_ask_is_no_answer_of_the_servers() -> None:
     with pytest.raises(OSError, match="assign"):
         look(Server("127.0.0.1", 5060, source="203.0.113.77"), Question(timers=QUICK))
     with pytest.raises(OSError, match=r"known|resolution"):
