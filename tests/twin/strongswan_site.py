@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from deploys import firewall, site, strongswan, sysctl, users
+from deploys import firewall, site, ssh, strongswan, sysctl, users
 from deploys._engine.report import changed
 from deploys._ops import apt, guard, manifest, orphans
 from deploys._ops import sysctl as kernel
-from inventories.model import Environment, Host, Peer, Secret
+from inventories.model import Environment, Host, IkeProposal, Peer, Secret
 
 NETWORKS = {"edge1": ("10.10.10.0/24", "10.10.11.0/24"), "edge2": ("192.168.150.0/24", "192.168.151.0/24")}
 ADDRESSES = {"edge1": "10.10.10.1/24", "edge2": "192.168.150.10/24"}
@@ -83,6 +83,12 @@ def wider(host: Host, environment: Environment) -> None:
     """Serve one tunnel of two networks on each side."""
     networks = {"local": NETWORKS[host.name], "remote": NETWORKS[OTHER[host.name]]}
     serve(declared(host, peer(host.name, **networks)), environment)
+
+
+def broken(host: Host, environment: Environment) -> None:
+    """Serve a peer with a proposal that charon does not know, which the model would refuse."""
+    unknown = IkeProposal.model_construct(encryption="aes257", integrity="sha256", group="modp2048")
+    serve(declared(host, peer(host.name).model_copy(update={"ike": unknown})), environment)
 
 
 def nothing(host: Host, environment: Environment) -> None:

@@ -12,7 +12,7 @@ import pytest
 import strongswan_site
 from strongswan_site import ADDRESSES, OTHER
 
-from control.engine import Engine, StepEvent
+from control.engine import ApplyFailed, Engine, StepEvent
 from inventories.model import Environment
 from twin.twin import Twin
 
@@ -66,6 +66,7 @@ class Tunnel:
             states = engine.open(hosts=chosen, secrets=secrets, deploy=f"strongswan_site:{what}")
             assert {state.state for state in states} == {"connected"}
             engine.lock("a test", "me")
+            engine.confirm(chosen)
             engine.plan(chosen)
             for event in engine.apply(chosen):
                 if isinstance(event, StepEvent) and event.status == "changed":
@@ -156,12 +157,12 @@ def test_a_peer_that_comes_changes_or_goes_leaves_the_other_alone(tunnel: Tunnel
 
 def test_peers_that_charon_refuses_are_swapped_back(tunnel: Tunnel) -> None:
     before = tunnel.sas(ONE)[TWO]
-    broken = f"sed -i 's/aes256-sha256-modp2048/aes257/' /etc/swanctl/conf.d/{TWO}.conf"
-    refused = f"{broken}; /usr/local/lib/trunkline/strongswan load && exit 1; exit 0"
-    tunnel.run(ONE, refused)
-    assert tunnel.deploy("one", ONE) == {"strongswan: peers"}
-    tunnel.answers(ONE)
-    assert len(tunnel.sas(ONE)[TWO]) == len(before)
+    with pytest.raises(ApplyFailed) as failed:
+        tunnel.deploy("broken", ONE)
+    assert "proposals" in failed.value.message
+    assert "everything is as it was" in failed.value.message
+    assert tunnel.sas(ONE)[TWO] == before
+    assert tunnel.deploy("one", ONE) == set()
 
 
 def test_a_secret_is_taken_on_without_a_cut(tunnel: Tunnel) -> None:
