@@ -87,7 +87,11 @@ def sound_of(media: Media, declared: Address) -> Sound:
 
 
 def _hearing(media: Media) -> Hearing:
-    """Tell who hears whom; an echo returns only what was heard, so their own sound or RTCP decides."""
+    """Tell who hears whom; an echo returns only what was heard, so their own sound or RTCP decides.
+
+    Asterisk's Echo() that hears nothing sends neither: with `rtp_keepalive` on the endpoint it does, and what
+    else were silence is told as "they do not hear us" (measured with Asterisk 22).
+    """
     if media.echoes.back:
         return "both ways"
     if media.others:
