@@ -166,7 +166,7 @@ def _left(
     begun, ahead = Counter(host for host, _ in done), Counter(host for host, _ in not_done)
     parts = [f"{name} is finished" for name in finished]
     for name in dict.fromkeys([*begun, *ahead]):
-        ended = "".join(f" (`{step}` was ended in the middle)" for host, step in cut if host == name)
+        ended = "".join(f" (`{step}` was left in the middle)" for host, step in cut if host == name)
         counted = f"{begun[name]} of {begun[name] + ahead[name]} steps done, {ahead[name]} not"
         parts.append(f"{name}: {counted}{ended}")
     untouched = [name for name in target.names if name not in {*finished, *begun, *ahead}]

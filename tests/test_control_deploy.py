@@ -75,7 +75,7 @@ def test_an_interrupted_deploy_says_what_was_done_what_was_not_and_what_was_cut(
     told = stopped(error, ["b1"], grouped(("a1", "a"), ("b1", "b"), ("c1", "c")), Leases())
     assert isinstance(told, Interrupted)
     assert told.remedy == (
-        "b1 is finished; a1: 1 of 3 steps done, 2 not (`firewall: rules` was ended in the middle); "
+        "b1 is finished; a1: 1 of 3 steps done, 2 not (`firewall: rules` was left in the middle); "
         "c1 not changed. The lock is released; the next deploy goes on from here."
     )
 

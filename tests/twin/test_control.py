@@ -282,7 +282,7 @@ def test_sigterm_ends_a_deploy_whose_command_hangs_soon_and_says_what_it_cut(
         process.kill()
         twin.run("edge1", f"rm {HANG}")
     assert process.returncode == 130, said
-    assert "(`packages: install` was ended in the middle)" in said
+    assert "(`packages: install` was left in the middle)" in said
     assert "The lock is released" in said
     assert twin.run("edge1", "pgrep -f 'sleep 6[0]0'").stdout == ""
     assert json.loads(twin.run("edge1", f"{AGENT} lock show").stdout) == {"held": None}
