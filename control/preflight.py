@@ -160,10 +160,11 @@ def _waited(engine: Engine, host: Host, board: Board, deadline: float, names: Se
 
 def _system(survey: Survey, host: Host) -> Iterator[TrunklineError]:
     seen = survey.seen
-    wanted = [host.release.os_id, host.release.version_id]
+    wanted = [host.release.os_id, host.release.version_id or ""]
     if seen["os"] != wanted:
+        runs, said = (" ".join(each).strip() for each in (seen["os"], wanted))
         yield TrunklineError(
-            f"{host.name}: runs {' '.join(seen['os'])}, the inventory says {' '.join(wanted)}.",
+            f"{host.name}: runs {runs}, the inventory says {said}.",
             "Correct `os` in the inventory, or install the host anew.",
         )
     if not seen["systemd"]:

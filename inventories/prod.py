@@ -5,6 +5,9 @@ another one gets its jump host in ~/.ssh/config (`ProxyJump`), never here: how y
 """
 
 from inventories.model import (
+    AddressTrunk,
+    Ari,
+    Asterisk,
     AuthUser,
     BasicAuth,
     Build,
@@ -13,6 +16,7 @@ from inventories.model import (
     Container,
     Database,
     Docker,
+    Emergency,
     Environment,
     Fail2ban,
     Files,
@@ -25,12 +29,16 @@ from inventories.model import (
     Opening,
     Proxy,
     Rate,
+    Recording,
+    RegisteringTrunk,
+    Route,
     Secret,
     Site,
     Ssh,
     Stack,
     Swap,
     Sysctl,
+    Tenant,
     Time,
     Updates,
     User,
@@ -156,6 +164,42 @@ crm = Site(
     auth=BasicAuth(realm="CRM", users=(AuthUser(name="sales", password=Secret(name="crm_password")),)),
 )
 
+telephony = Asterisk(  # one carrier knows us by our address, at the other we register
+    transports=("udp", "tls"),
+    tls_name="pbx1.example.com",
+    trunks=(
+        AddressTrunk(
+            name="didcarrier",
+            server="sip.didcarrier.example",
+            addresses=("203.0.113.76/32", "203.0.113.77/32", "198.51.100.76/32"),
+        ),
+        RegisteringTrunk(
+            name="uscarrier",
+            primary="sip1.uscarrier.example",
+            backup="sip2.uscarrier.example",
+            user="trunkline",
+            password=Secret(name="uscarrier"),
+            addresses=("203.0.113.128/28",),
+        ),
+    ),
+    tenants=(
+        Tenant(
+            name="sales",
+            trunk="didcarrier",
+            dids=("442079460123", "442079460124"),
+            application="assistant",
+            recording=Recording(days=30, quota_mb=10240, minutes_a_day=300),
+            routes=(
+                Route(prefix="+44", trunk="didcarrier", caller_id="+442079460123", strip=1),
+                Route(prefix="+1212", trunk="uscarrier", caller_id="+12125550123"),
+            ),
+        ),
+    ),
+    emergency=Emergency(refused=True),  # nobody takes them: whoever may dial is told so
+    ari=Ari(password=Secret(name="ari_password")),
+    verification=Secret(name="sip_verification"),
+)
+
 environment = Environment(
     name="prod",
     domain="example.com",
@@ -216,7 +260,7 @@ environment = Environment(
         # Calls must not drop: this one reboots by hand only.
         Host(
             name="pbx1",
-            os="debian12",
+            os="ubuntu24.04",
             address="198.51.100.31/24",
             group="pbx",
             memory_mb=2048,
@@ -227,6 +271,8 @@ environment = Environment(
             fail2ban=Fail2ban(never=(OFFICE,), max_ban_time=30 * 24 * 3600),
             time=time,
             sysctl=Sysctl(settings={"net.core.rmem_max": "8388608", "net.core.wmem_max": "8388608"}),
+            asterisk=telephony,
+            certbot=Certbot(email="ops@example.com"),
         ),
     ),
     # Of the provider's: `invoke secrets.set db_ca --env prod` takes the CA certificate that it gives out.

@@ -71,7 +71,8 @@ b swap.size_mb: 9000 MiB of swap on a disk of 10240 MiB, wanted half of the disk
 or less, or correct disk_mb
 b users.accounts[deploy].sudo: 'maybe' is not True or False; write one of them, without quotes
 c address: 'nowhere' is not an IPv4 address with its network's prefix; write it as "198.51.100.11/24"
-c os: 'beos' is not one of 'debian12', 'debian13', 'ubuntu22.04' or 'ubuntu24.04'; choose one of them"""
+c os: 'beos' is not one of 'debian12', 'debian13', 'debian-testing', 'ubuntu22.04' or 'ubuntu24.04'; \
+choose one of them"""
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ FIELDS: Rows = {
     ),
     "unknown release": (
         lambda: environment(host(os="debian11")),
-        "edge1 os: 'debian11' is not one of 'debian12', 'debian13', 'ubuntu22.04' or 'ubuntu24.04';"
-        " did you mean debian13?",
+        "edge1 os: 'debian11' is not one of 'debian12', 'debian13', 'debian-testing', 'ubuntu22.04' or"
+        " 'ubuntu24.04'; did you mean debian13?",
     ),
     "another record": (
         lambda: environment(host(fail2ban=Ssh())),

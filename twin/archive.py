@@ -22,6 +22,8 @@ class Suite:
 
     base: str
     name: str
+    always_valid: bool = False
+    """The suite is taken as it is, however old its signature: a copy of testing may stand still."""
 
     @property
     def plain(self) -> str:
@@ -33,7 +35,8 @@ class Suite:
     @property
     def source(self) -> str:
         """The line of sources.list(5)."""
-        return f"deb [signed-by={KEYRING}] {self.plain} {self.name} main"
+        options = f"signed-by={KEYRING}{' check-valid-until=no' if self.always_valid else ''}"
+        return f"deb [{options}] {self.plain} {self.name} main"
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class Archive:
 
     def suites(self, release: Release) -> tuple[Suite, ...]:
         """Return the suites that a provider's image of this release has."""
-        code = release.codename
+        code, still = release.codename, not release.is_released
         return (
-            Suite(self.main, code),
-            Suite(self.main, f"{code}-updates"),
-            Suite(self.security, f"{code}-security"),
+            Suite(self.main, code, still),
+            Suite(self.main, f"{code}-updates", still),
+            Suite(self.security, f"{code}-security", still),
         )
 
 

@@ -35,6 +35,12 @@ def test_release_is_the_declared(declared: Host, live: Snapshot) -> None:
 def test_release_is_supported(declared: Host, live: Snapshot, evidence: dict[str, Any]) -> None:
     release, today = declared.release, datetime.now(UTC).date()
     said = live["os_release"].get("SUPPORT_END")  # os-release(5): the vendor's own last day
+    if release.end_of_support is None or release.end_of_lts is None:
+        warn(
+            f"{release.name} is not released: nobody promises security updates",
+            f"a released system, such as {_newest(release)}",
+            "Keep it to twins and tests.",
+        )
     last = min(release.end_of_lts, date.fromisoformat(said)) if said else release.end_of_lts
     evidence["support"] = {"regular until": str(release.end_of_support), "at all until": str(last)}
     if today > last:
@@ -50,7 +56,7 @@ def test_release_is_supported(declared: Host, live: Snapshot, evidence: dict[str
 def _newest(release: Release) -> str:
     """Return the release of the same distribution that is supported longest."""
     same_kind = (r for r in RELEASES.values() if r.os_id == release.os_id)
-    return max(same_kind, key=lambda r: r.end_of_support).name
+    return max(same_kind, key=lambda r: r.end_of_support or date.min).name
 
 
 @check(

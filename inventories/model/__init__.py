@@ -1,5 +1,6 @@
 """The model: an environment of servers as one typed, frozen value."""
 
+from inventories.model.asterisk import Asterisk
 from inventories.model.certbot import Certbot
 from inventories.model.certificate import Certificate
 from inventories.model.compose import Build, Compose, Container, Health, Migration, Published, Stack
@@ -21,13 +22,20 @@ from inventories.model.ssh import Ssh
 from inventories.model.strongswan import Peer, Strongswan
 from inventories.model.swap import Swap
 from inventories.model.sysctl import Sysctl
+from inventories.model.tenant import Ami, AmiUser, Ari, Emergency, Recording, Route, Tenant
 from inventories.model.time import Time
+from inventories.model.trunk import AddressTrunk, Limits, RegisteringTrunk, Trunk
 from inventories.model.updates import Updates
 from inventories.model.users import User, Users
 from inventories.model.values import ControllerKey, Jail, Network, Opening, PortRange, PublicKey, Secret
 
 __all__ = [
     "RELEASES",
+    "AddressTrunk",
+    "Ami",
+    "AmiUser",
+    "Ari",
+    "Asterisk",
     "AuthUser",
     "BasicAuth",
     "Build",
@@ -39,6 +47,7 @@ __all__ = [
     "ControllerKey",
     "Database",
     "Docker",
+    "Emergency",
     "Environment",
     "EspProposal",
     "Fail2ban",
@@ -50,6 +59,7 @@ __all__ = [
     "IkeProposal",
     "Jail",
     "Journal",
+    "Limits",
     "Migration",
     "ModelError",
     "Network",
@@ -64,7 +74,10 @@ __all__ = [
     "Published",
     "Rate",
     "Record",
+    "Recording",
+    "RegisteringTrunk",
     "Release",
+    "Route",
     "Secret",
     "Service",
     "Site",
@@ -73,7 +86,9 @@ __all__ = [
     "Strongswan",
     "Swap",
     "Sysctl",
+    "Tenant",
     "Time",
+    "Trunk",
     "Updates",
     "User",
     "Users",

@@ -26,6 +26,8 @@ DOCUMENTATION = tuple(
     )
 )
 """Networks that are never routed (RFC 5737, RFC 3849, RFC 9637)."""
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+"""Networks that only their own neighbours can reach (RFC 1918, RFC 6598)."""
 WIDEST = {4: 16, 6: 32}
 """The shortest prefix of a network that may stand above the rules: a provider's size, not the world's."""
 

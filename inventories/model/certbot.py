@@ -94,7 +94,7 @@ class Certbot(Service):
                         "add it to the names of a site, or take it out",
                     )
             names.add(certificate.name)
-        if not names:
+        if not host.certificates(environment):
             yield self.problem(
                 host,
                 "extra",

@@ -57,6 +57,7 @@ def _names(environment: Environment) -> Iterator[Problem]:
                     remedy = "write the name your visitors use"
                     yield _name(host.name, f"{place}[{index}]", name, "a name of yours", remedy)
         yield from _identities(host)
+        yield from _carriers(host)
         for stack, container in host.compose.containers() if host.compose else ():
             for name, value in container.environment.items():
                 if isinstance(value, str) and is_example(value):
@@ -81,6 +82,21 @@ def _identities(host: Host) -> Iterator[Problem]:
             if said and (is_example(said.rpartition("@")[2]) or _is_documentation(said)):
                 place, remedy = f"strongswan.peers[{peer.name}].{field}", "write what that end calls itself"
                 yield _name(host.name, place, said, "an identity of yours", remedy)
+
+
+def _carriers(host: Host) -> Iterator[Problem]:
+    """Yield carriers that exist in examples only, and the name of the host's own TLS."""
+    if host.asterisk is None:
+        return
+    named = [
+        (f"trunks[{each.name}].{field}", name)
+        for each in host.asterisk.trunks
+        for field, name in each.servers
+    ]
+    for place, name in (*named, ("tls_name", host.asterisk.tls_name)):
+        if name and is_example(name):
+            remedy = "write what your carrier names" if place != "tls_name" else "write a name of this host"
+            yield _name(host.name, f"asterisk.{place}", name, "a name that exists", remedy)
 
 
 def _is_documentation(text: str) -> bool:

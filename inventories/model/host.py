@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import Field
 
 from inventories.model.addresses import Interface4, Interface6
+from inventories.model.asterisk import Asterisk
 from inventories.model.certbot import Certbot
 from inventories.model.certificate import Certificate
 from inventories.model.compose import Compose
@@ -69,6 +70,7 @@ class Host(Record):
     journal: Journal = Journal()
     swap: Swap | None = None
     strongswan: Strongswan | None = None
+    asterisk: Asterisk | None = None
     docker: Docker | None = None
     nginx: Nginx | None = None
     compose: Compose | None = None

@@ -24,7 +24,7 @@ def lint_environment(environment: Environment) -> Iterator[Problem]:
     """Yield what is wrong between the hosts of an environment, and with each one's place in it."""
     for host in environment.hosts:
         yield from _name(environment, host)
-        yield from _release(host)
+        yield from _release(host, environment)
         for field, interface in host.interfaces:
             yield from _address(host, field, interface)
     for one, two in combinations(environment.hosts, 2):
@@ -64,13 +64,23 @@ def _name(environment: Environment, host: Host) -> Iterator[Problem]:
         )
 
 
-def _release(host: Host) -> Iterator[Problem]:
-    if date.today() > host.release.end_of_lts:
+def _release(host: Host, environment: Environment) -> Iterator[Problem]:
+    last = host.release.end_of_lts
+    if last is None and not environment.in_twin:
         yield Problem(
             host.name,
             "",
             "os",
-            f"{host.os} gets no security updates since {host.release.end_of_lts}",
+            f"{host.os}, for which nobody promises security updates",
+            "a released system; this one is for twins",
+            "choose another release, such as ubuntu24.04",
+        )
+    if last is not None and date.today() > last:
+        yield Problem(
+            host.name,
+            "",
+            "os",
+            f"{host.os} gets no security updates since {last}",
             "a supported release",
             "upgrade the server, then change os",
         )

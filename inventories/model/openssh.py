@@ -63,6 +63,6 @@ _SNTRUP = "sntrup761x25519-sha512@openssh.com"
 OPENSSH_8_9 = OpenSsh(version=(8, 9), kex=(_SNTRUP, *CLASSIC))
 OPENSSH_9_2 = OpenSsh(version=(9, 2), kex=(_SNTRUP, *CLASSIC))
 OPENSSH_9_6 = OpenSsh(version=(9, 6), kex=(_SNTRUP, *CLASSIC))
-OPENSSH_10_0 = OpenSsh(
-    version=(10, 0), kex=("mlkem768x25519-sha256", "sntrup761x25519-sha512", _SNTRUP, *CLASSIC)
-)
+_MLKEM = ("mlkem768x25519-sha256", "sntrup761x25519-sha512", _SNTRUP, *CLASSIC)
+OPENSSH_10_0 = OpenSsh(version=(10, 0), kex=_MLKEM)
+OPENSSH_10_6 = OpenSsh(version=(10, 6), kex=_MLKEM)

@@ -19,9 +19,13 @@ BOOTED_AS: dict[ReleaseName, ReleaseName] = {"ubuntu22.04": "debian12", "ubuntu2
 
 
 def booted_as(host: Host) -> ReleaseName:
-    """Return the release that a host of a twin boots: one that has an engine where the host declares it."""
+    """Return the release that a host of a twin boots: one that has what the host declares."""
     stands_in = BOOTED_AS.get(host.os, host.os)
-    return "debian13" if host.docker and stands_in != host.os else stands_in
+    if stands_in == host.os:
+        return stands_in
+    if host.asterisk:
+        return "debian-testing"
+    return "debian13" if host.docker else stands_in
 
 
 def is_rehearsed(name: str) -> bool:

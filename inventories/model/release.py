@@ -5,10 +5,17 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
-from inventories.model.openssh import OPENSSH_8_9, OPENSSH_9_2, OPENSSH_9_6, OPENSSH_10_0, OpenSsh
+from inventories.model.openssh import (
+    OPENSSH_8_9,
+    OPENSSH_9_2,
+    OPENSSH_9_6,
+    OPENSSH_10_0,
+    OPENSSH_10_6,
+    OpenSsh,
+)
 from inventories.model.record import Record
 
-ReleaseName = Literal["debian12", "debian13", "ubuntu22.04", "ubuntu24.04"]
+ReleaseName = Literal["debian12", "debian13", "debian-testing", "ubuntu22.04", "ubuntu24.04"]
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "users": ("sudo",),
@@ -24,10 +31,11 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "libstrongswan-standard-plugins",
         "nftables",
     ),
+    "asterisk": ("asterisk", "asterisk-core-sounds-en", "openssl"),
     "nginx": ("nginx",),
     "certbot": ("certbot",),
 }
-"""Packages of each service; all four releases use the same names for these."""
+"""Packages of each service; all releases use the same names for these."""
 ENGINE_OF_DEBIAN_13 = ("docker.io", "docker-cli", "docker-compose")
 ENGINE_OF_UBUNTU = ("docker.io", "docker-compose-v2")
 ENGINE_OF_DOCKER = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin")
@@ -41,6 +49,7 @@ UNITS: dict[str, tuple[str, ...]] = {
     "journal": ("systemd-journald.service",),
     "strongswan": ("trunkline-tunnels.service", "strongswan.service", "trunkline-tunnels-up.timer"),
     "docker": ("containerd.service", "docker.socket", "docker.service"),
+    "asterisk": ("asterisk.service", "trunkline-asterisk.timer"),
     "nginx": ("nginx.service",),
     "certbot": ("certbot.timer",),
 }
@@ -63,12 +72,12 @@ class Release(Record):
     name: ReleaseName
     os_id: Literal["debian", "ubuntu"]
     """ID of os-release(5)."""
-    version_id: str
-    """VERSION_ID of os-release(5)."""
+    version_id: str | None
+    """VERSION_ID of os-release(5); None: it has none before it is released."""
     codename: str
-    end_of_support: date
-    """Last day of regular security support (package distro-info-data)."""
-    end_of_lts: date
+    end_of_support: date | None
+    """Last day of regular security support (package distro-info-data); None: nobody promises any."""
+    end_of_lts: date | None
     """Last day of the free support that follows it: Debian LTS, Ubuntu Pro's ESM."""
     python: tuple[int, int]
     """Version of /usr/bin/python3."""
@@ -80,6 +89,8 @@ class Release(Record):
     """Version of the OpenSSL that nginx uses."""
     certbot: tuple[int, int]
     """Version of the distribution's Certbot."""
+    asterisk: int | None = None
+    """Major version of the distribution's Asterisk; None where it has none."""
     ssh_socket_activated: bool = False
     """sshd's port is the socket unit's where this is true (Ubuntu 22.10 and later)."""
     ssh_socket_generated: bool = False
@@ -114,6 +125,11 @@ class Release(Record):
         return (self.ssh_unit, self.ssh_socket) if self.ssh_socket_activated else (self.ssh_unit,)
 
     @property
+    def is_released(self) -> bool:
+        """Somebody promises security support until a date."""
+        return self.end_of_support is not None
+
+    @property
     def post_quantum_kex(self) -> bool:
         """OpenSSH knows mlkem768x25519-sha256 (9.9 and later)."""
         return "mlkem768x25519-sha256" in self.openssh.kex
@@ -141,17 +157,24 @@ RELEASES: dict[str, Release] = {
             nginx=(1, 26), openssl=(3, 5), certbot=(4, 0),
         ),
         Release(
+            name="debian-testing", os_id="debian", version_id=None, codename="forky",
+            end_of_support=None, end_of_lts=None,
+            python=(3, 14), systemd=262, openssh=OPENSSH_10_6, security_origins=DEBIAN_SECURITY,
+            engine=ENGINE_OF_DEBIAN_13,
+            nginx=(1, 30), openssl=(3, 6), certbot=(5, 5), asterisk=22,
+        ),
+        Release(
             name="ubuntu22.04", os_id="ubuntu", version_id="22.04", codename="jammy",
             end_of_support=date(2027, 6, 1), end_of_lts=date(2032, 4, 21),
             python=(3, 10), systemd=249, openssh=OPENSSH_8_9, security_origins=UBUNTU_SECURITY,
-            nginx=(1, 18), openssl=(3, 0), certbot=(1, 21),
+            nginx=(1, 18), openssl=(3, 0), certbot=(1, 21), asterisk=18,
             netplan=True, snap=True, needrestart_preinstalled=True, engine=ENGINE_OF_UBUNTU,
         ),
         Release(
             name="ubuntu24.04", os_id="ubuntu", version_id="24.04", codename="noble",
             end_of_support=date(2029, 5, 31), end_of_lts=date(2034, 4, 25),
             python=(3, 12), systemd=255, openssh=OPENSSH_9_6, security_origins=UBUNTU_SECURITY,
-            nginx=(1, 24), openssl=(3, 0), certbot=(2, 9),
+            nginx=(1, 24), openssl=(3, 0), certbot=(2, 9), asterisk=20,
             ssh_socket_activated=True, ssh_socket_generated=True,
             netplan=True, snap=True, needrestart_preinstalled=True, engine=ENGINE_OF_UBUNTU,
         ),
