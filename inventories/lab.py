@@ -1,10 +1,11 @@
-"""The laboratory: three droplets that exist as a twin on this machine."""
+"""The laboratory: five droplets and two offices that exist as a twin on this machine."""
 
 from inventories.model import (
     AuthUser,
     BasicAuth,
     Build,
     Certbot,
+    Certificates,
     Compose,
     Container,
     ControllerKey,
@@ -20,12 +21,14 @@ from inventories.model import (
     Migration,
     Nginx,
     Opening,
+    Peer,
     Proxy,
     Rate,
     Secret,
     Site,
     Ssh,
     Stack,
+    Strongswan,
     Swap,
     Sysctl,
     Time,
@@ -140,6 +143,32 @@ crm = Site(
     auth=BasicAuth(realm="CRM", users=(AuthUser(name="crm", password=Secret(name="crm_password")),)),
 )
 
+# The head office: its gateway stands behind a NAT, and a PBX stands behind the gateway.
+headquarters = Peer(
+    name="hq",
+    address="192.0.2.150",
+    id="192.168.1.2",
+    local=("10.10.10.0/24",),
+    remote=("192.168.150.0/24",),
+    answers="192.168.150.10",
+    psk=Secret(name="hq_psk"),
+)
+# The branch proves itself by certificates.
+branch = Peer(
+    name="branch",
+    address="192.0.2.160",
+    id="gateway.branch.lab.example",
+    local_id="vpn2.lab.example",
+    local=("10.10.20.1/32",),
+    remote=("192.168.160.0/24", "192.168.161.0/24"),
+    answers="192.168.160.10",
+    certificates=Certificates(
+        ca=Secret(name="branch_ca"),
+        certificate=Secret(name="branch_certificate"),
+        key=Secret(name="branch_key"),
+    ),
+)
+
 environment = Environment(
     name="lab",
     domain="lab.example",
@@ -172,6 +201,26 @@ environment = Environment(
             updates=Updates(reboot_at="04:30", blocked=("docker-ce",)),
             time=time,
             swap=Swap(size_mb=128),
+        ),
+        # The way to the head office, for itself and for the hosts of its private network.
+        Host(
+            name="vpn1",
+            os="debian13",
+            address="198.51.100.31/24",
+            group="vpn",
+            users=Users(accounts=(deploy,)),
+            time=time,
+            strongswan=Strongswan(address="10.10.10.1/24", interface="eth1", peers=(headquarters,)),
+        ),
+        # The way to the branch, for itself alone.
+        Host(
+            name="vpn2",
+            os="debian12",
+            address="198.51.100.32/24",
+            group="vpn",
+            users=Users(accounts=(deploy,)),
+            time=time,
+            strongswan=Strongswan(address="10.10.20.1/32", peers=(branch,)),
         ),
         # A web application behind Nginx, its database managed elsewhere.
         Host(

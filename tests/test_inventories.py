@@ -35,7 +35,7 @@ def directory(top: Path) -> Path:
 
 def test_the_lab_has_no_problem_and_something_to_prove_in_every_service() -> None:
     lab = load("lab")
-    edge1, edge2, web1 = lab.hosts
+    edge1, edge2, vpn1, vpn2, web1 = lab.hosts
     assert (edge1.os, edge2.os) == ("debian12", "debian13")
     assert edge1.address6 is None
     assert edge2.address6 is not None
@@ -43,6 +43,12 @@ def test_the_lab_has_no_problem_and_something_to_prove_in_every_service() -> Non
     assert edge2.ssh.sources
     assert edge2.swap is not None
     assert any(opening.sources for opening in edge1.firewall.extra)
+    assert vpn1.strongswan is not None
+    assert vpn2.strongswan is not None
+    assert vpn1.strongswan.peers[0].psk is not None
+    assert vpn2.strongswan.peers[0].certificates is not None
+    assert vpn1.strongswan.interface != vpn2.strongswan.interface == "lo"
+    assert len(vpn2.strongswan.peers[0].pairs) > 1
     assert set(web1.services) >= {"docker", "nginx", "compose", "certbot"}
 
 
@@ -112,6 +118,8 @@ def test_pyinfra_finds_the_labs_hosts_by_our_connector() -> None:
     assert [name for name, _ in load("lab").inventory()] == [
         "@trunkline/lab/edge1",
         "@trunkline/lab/edge2",
+        "@trunkline/lab/vpn1",
+        "@trunkline/lab/vpn2",
         "@trunkline/lab/web1",
     ]
 
