@@ -13,6 +13,7 @@ from verify.checks import Check, catalogue, in_order
 from verify.looks import LOOKS
 from verify.on_host.all_sections import SECTIONS
 
+TOP = Path(__file__).resolve().parent.parent
 CHECKS = catalogue()
 BY_ID = {check.id: check for check in CHECKS}
 
@@ -38,8 +39,8 @@ def test_no_two_checks_wait_for_each_other() -> None:
 def test_what_is_looked_at_early_is_a_fixture_of_some_check() -> None:
     asked = {
         name
-        for path in {check.service for check in CHECKS}
-        for value in vars(importlib.import_module(f"verify.test_{path}")).values()
+        for path in (TOP / "verify").glob("test_*.py")
+        for value in vars(importlib.import_module(f"verify.{path.stem}")).values()
         if getattr(value, "check", None)
         for name in inspect.signature(value).parameters
     }
@@ -47,10 +48,8 @@ def test_what_is_looked_at_early_is_a_fixture_of_some_check() -> None:
 
 
 def test_every_section_of_the_snapshot_is_used_by_a_check() -> None:
-    top = Path(__file__).resolve().parent.parent / "verify"
-    text = "".join(path.read_text() for path in top.glob("*.py"))
-    read = set(
-        re.findall(r'(?:live|asked_now)\["(\w+)"\]|error\("(\w+)"\)|snapshot\(host\)\["(\w+)"\]', text)
-    )
+    text = "".join(path.read_text() for path in (TOP / "verify").glob("*.py"))
+    asked = r'(?:live|asked_now|seen)\["(\w+)"\]|error\("(\w+)"\)|snapshot\(host\)\["(\w+)"\]|"\)\["(\w+)"\]'
+    read = set(re.findall(asked, text))
     used = {name for groups in read for name in groups if name} | {"units"}  # by Snapshot.unit
     assert set(SECTIONS) - used == set()

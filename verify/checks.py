@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., None])
 HERE = Path(__file__).resolve().parent
 LET_IN = "reach.controller_is_let_in"
 """What every look from inside the host needs."""
-LOOKS_INSIDE = frozenset({"live", "box", "sshd", "asked_now"})
+LOOKS_INSIDE = frozenset({"live", "box", "sshd", "asked_now", "through", "arrivals", "on_the_cable"})
 """Fixtures that look from inside the host."""
 
 
@@ -46,11 +46,12 @@ def check(
 ) -> Callable[[F], F]:
     """Declare a check. The function's name is its claim, its module's name the service it belongs to.
 
+    What follows an underscore in the module's name only tells the files of one service apart.
     `disruptive`: it disturbs a host or takes long, and runs only when asked to. `last`: behind all others.
     """
 
     def declare(function: F) -> F:
-        service = function.__module__.rpartition(".")[2].removeprefix("test_")
+        service = function.__module__.rpartition(".")[2].removeprefix("test_").partition("_")[0]
         name = function.__name__.removeprefix("test_")
         inside = LOOKS_INSIDE & set(inspect.signature(function).parameters)
         first = (LET_IN,) if inside and f"{service}.{name}" != LET_IN else ()

@@ -11,17 +11,23 @@ from verify.connection import Connection
 from verify.on_host.all_sections import SECTIONS
 from verify.snapshot import Snapshot
 from verify.stacks import stacks_asked
+from verify.tunnels import asked
 
 SOURCES = Path(__file__).resolve().parent / "on_host"
 PROBE_SOURCES = SOURCES.parent / "probes"
 MODULES = (
     "section", "accounts", "clock", "daemons", "foreign", "kernel", "packages",
-    "engine", "docker", "compose", "databases", "nginx", "certificates", "all_sections",
+    "engine", "docker", "compose", "databases", "nginx", "certificates", "vici", "strongswan", "renewal",
+    "all_sections",
 )  # fmt: skip
-PROBES = ("postgresql", "redis")
+PROBES = ("postgresql", "redis", "arguments", "segment", "ping")
 """Probes that look from the host itself."""
-SLOW = ("stack_health", "databases")
-"""Sections that ask the applications: a look of its own, beside the one that everything else waits for."""
+APART: dict[str, tuple[str, ...]] = {
+    "asked_now": ("stack_health", "databases"),
+    "through": ("through",),
+    "renewal": ("renewal",),
+}
+"""Sections that take seconds: looks of their own, beside the one that everything else waits for."""
 SECONDS = 90
 LOADER = """
 import sys, types
@@ -40,6 +46,12 @@ WATCHED: dict[str, tuple[str, ...]] = {
     "ssh.service": ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
     "fail2ban.service": ("/etc/fail2ban/*.conf", "/etc/fail2ban/*.local", "/etc/fail2ban/*.d/*"),
     "chrony.service": ("/etc/chrony/chrony.conf", "/etc/chrony/conf.d/*", "/etc/chrony/sources.d/*"),
+    "strongswan.service": (
+        "/etc/strongswan.conf",
+        "/etc/strongswan.d/*.conf",
+        "/etc/strongswan.d/charon/*.conf",
+    ),
+    "trunkline-tunnels.service": (),
     "systemd-journald.service": ("/etc/systemd/journald.conf", "/etc/systemd/journald.conf.d/*"),
     "ufw.service": (),
     "apt-daily.timer": (),
@@ -77,14 +89,18 @@ def request_for(environment: Environment, host: Host) -> dict[str, Any]:
         "certificates": sorted({each.name for each in host.certificates(environment)})
         if host.certbot
         else None,
+        "tunnels": asked(host),
         **stacks_asked(environment, host),
     }
 
 
-def collect(connection: Connection, environment: Environment, *, slow: bool = False) -> Snapshot:
-    """Return what a host shows from inside: the slow sections, or all others. Raises Unreachable."""
-    host = connection.host
-    sections = [name for name in SECTIONS if (name in SLOW) is slow]
-    asked = {**request_for(environment, host), "sections": sections}
-    answer = connection.python(program(asked), SECONDS)
+def collect(connection: Connection, environment: Environment, look: str = "live") -> Snapshot:
+    """Return what a host shows from inside: what a look apart is for, or everything else.
+
+    Raises Unreachable.
+    """
+    apart = [name for names in APART.values() for name in names]
+    sections = list(APART.get(look) or (name for name in SECTIONS if name not in apart))
+    request = {**request_for(environment, connection.host), "sections": sections}
+    answer = connection.python(program(request), SECONDS)
     return Snapshot.read(json.loads(answer))

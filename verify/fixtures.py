@@ -8,7 +8,8 @@ import pytest
 import testinfra
 
 from inventories.model import Environment, Host
-from verify import looks, udp_openings, web
+from verify import crossing, looks, udp_openings, web
+from verify.crossing import Arrival
 from verify.looks import Answers
 from verify.observed import Observed
 from verify.probes.dns import Answer
@@ -117,6 +118,30 @@ def replies(observed: Observed, declared: Host) -> tuple[Replies, ...]:
 def resolved(observed: Observed, declared: Host) -> tuple[Answer, ...]:
     """What the controller's name server says of the certificates' names."""
     return observed.get("resolved", declared, web.resolved)
+
+
+@pytest.fixture
+def through(observed: Observed, declared: Host) -> list[dict[str, Any]]:
+    """What the host itself hears through its tunnels, and what their SAs have counted of it."""
+    return observed.get("through", declared, crossing.through)
+
+
+@pytest.fixture
+def arrivals(observed: Observed, declared: Host) -> tuple[Arrival, ...]:
+    """How connections through the tunnels arrive on the far side."""
+    return observed.get("arrivals", declared, crossing.arrivals)
+
+
+@pytest.fixture
+def introductions(observed: Observed, declared: Host) -> dict[str, list[dict[str, Any]]]:
+    """What IKE answers, by the peer from whose address it was asked."""
+    return observed.get("introductions", declared, crossing.introductions)
+
+
+@pytest.fixture
+def on_the_cable(observed: Observed, declared: Host) -> dict[str, Any]:
+    """What passed the host's own cable while both sides talked through the tunnels."""
+    return observed.get("on_the_cable", declared, crossing.on_the_cable)
 
 
 @pytest.fixture

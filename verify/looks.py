@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inventories.model import Host
-from verify import web
+from verify import crossing, web
 from verify.collector import collect
 from verify.connection import root_is_let_in
 from verify.observed import Observed
@@ -50,7 +50,7 @@ def live(observed: Observed, host: Host) -> Snapshot:
 
 def asked_now(observed: Observed, host: Host) -> Snapshot:
     """Return what the host's applications and databases answer when they are asked."""
-    return collect(observed.connection(host), observed.environment, slow=True)
+    return collect(observed.connection(host), observed.environment, "asked_now")
 
 
 def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
@@ -103,5 +103,9 @@ LOOKS: dict[str, Callable[[Observed, Host], Any]] = {
     "sockets": web.sockets,
     "replies": web.replies,
     "resolved": web.resolved,
+    "through": crossing.through,
+    "arrivals": crossing.arrivals,
+    "introductions": crossing.introductions,
+    "on_the_cable": crossing.on_the_cable,
 }
 """By the name of the fixture that hands it over; what the chosen checks need is begun at once."""

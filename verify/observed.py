@@ -29,6 +29,8 @@ class Observed:
     ) -> None:
         self.environment, self.instance, self.vantages = environment, instance, vantages
         self.thorough = thorough
+        self.around_tunnels: dict[str, Vantage] = {}
+        """Places that only tunnels are looked at from: they are nobody's who knocks at a port."""
         self.directory = Path(tempfile.mkdtemp(prefix="trunkline-"))
         self.way = Way(environment, instance, self.directory)
         self.way.write()

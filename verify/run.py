@@ -12,6 +12,7 @@ import pytest
 from control import places
 from control.errors import TrunklineError
 from inventories.model import Environment, Host, ModelError, Problem, load
+from verify import far
 from verify.observed import Observed
 from verify.report import Report
 from verify.vantage import Vantage
@@ -41,14 +42,16 @@ class Run:
 
     def look(self) -> Observed:
         """Take the controller's place in the network, and begin."""
-        vantages = {"controller": Vantage("controller")}
+        vantages, around = {"controller": Vantage("controller")}, dict[str, Vantage]()
         if self.environment.in_twin:
             from twin.enter import enter, enter_argv
 
             vantages["stranger"] = Vantage("stranger", tuple(enter_argv(self.instance, "stranger")))
+            around = far.vantages(self.environment, self.instance)
             enter(self.instance, "controller")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left open
         self.observed = Observed(self.environment, self.instance, vantages, thorough=self.disruptive)
+        self.observed.around_tunnels = around
         return self.observed
 
 

@@ -18,6 +18,7 @@ from verify.regions import ports, sources
 from verify.rules import Table, canonical, fates, tables
 from verify.seen_ports import Ports, open_to_anybody
 from verify.snapshot import Snapshot
+from verify.tunnels import TABLE as TUNNELS  # judged by the tunnels' own checks
 from verify.udp_openings import UdpSeen, differences, evidence_of, udp_openings
 from verify.verdict import exactly, fail, not_proven, same
 
@@ -28,8 +29,6 @@ IPTABLES = {
     (family, table) for family in ("ip", "ip6") for table in ("filter", "nat", "mangle", "raw", "security")
 }
 BUILT_IN = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
-TUNNELS = ("inet", "trunkline_tunnels")
-"""The table that keeps what tunnels carry inside them; the tunnels' own checks judge it."""
 CLIENTS = {("udp", 68), ("udp", 546)}
 ENGINE = ("dockerd", "docker-proxy")
 """Whose listeners stand for published ports, which are judged as such."""
@@ -83,7 +82,7 @@ def _wrong(table: Table, packet: Packet, wanted: bool, chain: str = "INPUT") -> 
             yield f"{packet} {state} by «{fate.by}»"
 
 
-@check(fault=("rule-before-ufw", "drop-before-ufw"), remedy=UFW)
+@check(fault=("rule-before-ufw", "drop-before-ufw", "ufw-without-4500"), remedy=UFW)
 def test_kernel_admits_exactly_the_declared(
     declared: Host, live: Snapshot, environment: Environment, evidence: dict[str, Any]
 ) -> None:
@@ -145,7 +144,10 @@ def test_no_other_table_decides(declared: Host, live: Snapshot) -> None:
 
 
 def _native_rules(ruleset: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    """Yield what decides beside iptables' tables; fail2ban's own table may only refuse."""
+    """Yield what decides beside iptables' tables; fail2ban's own table may only refuse.
+
+    That of the tunnels is judged where they are.
+    """
     for item in ruleset:
         if chain := item.get("chain"):
             beside = (chain["family"], chain["table"]) in IPTABLES and chain["name"] not in BUILT_IN

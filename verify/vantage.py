@@ -26,6 +26,8 @@ class Vantage:
 
     name: str
     prefix: tuple[str, ...] = ()
+    interface: str = ""
+    """Where one looks at a cable: its end."""
 
     def probe(
         self, name: str, *arguments: str, timeout: float = 60, input: bytes | None = None

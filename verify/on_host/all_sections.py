@@ -14,10 +14,12 @@ from verify.on_host import (
     kernel,
     nginx,
     packages,
+    renewal,
+    strongswan,
 )
 from verify.on_host.section import SECTIONS, main
 
 __all__ = [
     "SECTIONS", "accounts", "certificates", "clock", "compose", "daemons", "databases", "docker", "foreign",
-    "kernel", "main", "nginx", "packages",
+    "kernel", "main", "nginx", "packages", "renewal", "strongswan",
 ]  # fmt: skip
