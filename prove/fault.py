@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from prove.row import Evidence, Row, require
 from prove.stage import Stage, Verification
+from twin.gateway import Gateway
+from twin.twin import Twin
 
 BAD = ("fail", "warn", "not proven")
 
@@ -36,6 +38,8 @@ class Fault:
     """A managed database that admits connections without TLS meanwhile."""
     names: tuple[tuple[str, str], ...] = ()
     """Names that DNS answers with these addresses meanwhile."""
+    office: Callable[[Twin, Gateway], object] | None = None
+    """What is made wrong meanwhile in the office that the host's first tunnel leads to, before the script."""
     seconds: float = 60
     """How long the script may take."""
 
@@ -86,6 +90,10 @@ class Fault:
             if self.plain_database:
                 later.callback(stage.twin.database_tls, self.plain_database, only=True)
                 stage.twin.database_tls(self.plain_database, only=False)
+            if self.office:
+                gateway = stage.office(self.host)
+                later.callback(gateway.restore)
+                self.office(stage.twin, gateway)
             for name, address in self.names:
                 later.callback(stage.twin.dns, name, None)
                 stage.twin.dns(name, address)

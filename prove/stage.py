@@ -20,6 +20,8 @@ from inventories.model import Environment, load
 from prove import ledger
 from prove.process import Ended, run
 from prove.row import require
+from twin.gateway import Gateway
+from twin.offices import offices
 from twin.twin import Twin
 
 TOP = ledger.TOP
@@ -32,6 +34,11 @@ SETTLED = (
     " done; docker ps -a; exit 1"
 )
 """A host that has just booted is up before its containers are."""
+CARRIED = (
+    "for n in $(seq 60); do [ $(swanctl --list-sas | grep -c INSTALLED) -ge {count} ] && exit 0;"
+    " sleep 1; done; swanctl --list-sas; exit 1"
+)
+"""Nor are its tunnels."""
 FIRST = 600
 """Seconds that the state's own deploy may take: it builds the images, and the machine may be busy."""
 
@@ -86,8 +93,8 @@ class Stage:
         """Run `invoke ...` in a tree of the project."""
         return self.python("-m", "invoke", *argv, top=top, timeout=timeout, **env)
 
-    def deploy(self, *argv: str, top: Path = TOP, timeout: float = 300) -> Ended:
-        """Run `invoke deploy --env lab`."""
+    def deploy(self, *argv: str, top: Path = TOP, timeout: float = 600) -> Ended:
+        """Run `invoke deploy --env lab`; the first one installs everything on five hosts of one machine."""
         return self.invoke("deploy", "--env", ENVIRONMENT, *argv, top=top, timeout=timeout)
 
     def verify(self, *argv: str, timeout: float = 240) -> Verification:
@@ -109,6 +116,11 @@ class Stage:
         )
         return str(done.stdout)
 
+    def office(self, host: str) -> Gateway:
+        """Return the office that the first tunnel of a host leads to."""
+        leads = ((office.name, its.name) for office in offices(self.environment) for its, _ in office.tunnels)
+        return self.twin.office(next(name for name, its in leads if its == host))
+
     def planned(self, top: Path = TOP) -> list[str]:
         """Return the steps that a deploy would do now, as `host: step`."""
         told = self.invoke("plan", "--env", ENVIRONMENT, "--json", top=top).expect(0, 2)
@@ -124,6 +136,12 @@ class Stage:
         """Bring every host to a verified deploy of this tree."""
         self._at(f"healthy-{ledger.digest(*HARDENING)}", self._harden)
         for host in self.environment.hosts:
+            if host.strongswan:
+                self.sh(
+                    host.name,
+                    CARRIED.format(count=sum(len(p.pairs) for p in host.strongswan.peers)),
+                    timeout=70,
+                )
             if count := len(list(host.compose.containers())) if host.compose else 0:
                 self.sh(host.name, SETTLED.format(count=count), timeout=130)
         self.started = time.monotonic()

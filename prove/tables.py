@@ -9,6 +9,7 @@ from prove import (
     faults,
     faults_certificates,
     faults_containers,
+    faults_tunnels,
     faults_web,
     kills,
     lockouts,
@@ -32,6 +33,7 @@ FAULTS = (
     *faults_containers.FAULTS,
     *faults_web.FAULTS,
     *faults_certificates.FAULTS,
+    *faults_tunnels.FAULTS,
 )
 TABLES: dict[str, tuple[Row, ...]] = {
     "errors": errors.ROWS,

@@ -46,6 +46,8 @@ class FarSide:
     ca: str | None = field(default=None, repr=False)
     encap: bool = True
     calls: bool = True
+    restarts: bool = False
+    """It begins anew what the host ends, as some gateways do: two ends that both call never come to rest."""
     expired: bool = False
     """It shows a certificate that is not valid any more."""
 
@@ -100,7 +102,7 @@ class FarSide:
                     "life_time": str(self.esp_lifetime),
                     "dpd_action": "restart" if self.calls else "clear",
                     # The caller calls: a start here would follow a duplicate's end with the next duplicate.
-                    "close_action": "none",
+                    "close_action": "start" if self.restarts else "none",
                 },
             )
 
