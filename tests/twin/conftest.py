@@ -17,13 +17,9 @@ def lab() -> Environment:
     return load("lab")
 
 
-@pytest.fixture(scope="session")
-def kept(lab: Environment, worker_id: str) -> Iterator[Twin]:
-    """A twin of the lab with a snapshot `bare`; it is erased at the end.
-
-    Where several files are tested at a time (pytest-xdist) each process has one of its own.
-    """
-    twin = Twin(lab, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-tests-{worker_id}")
+def _kept(environment: Environment, name: str) -> Iterator[Twin]:
+    """Lend a twin with a snapshot `bare`; it is erased at the end."""
+    twin = Twin(environment, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-{name}")
     twin.erase()
     try:
         twin.up()
@@ -33,12 +29,33 @@ def kept(lab: Environment, worker_id: str) -> Iterator[Twin]:
         twin.erase()
 
 
+@pytest.fixture(scope="session")
+def kept(lab: Environment, worker_id: str) -> Iterator[Twin]:
+    """A twin of the whole lab.
+
+    Where several files are tested at a time (pytest-xdist) each process has one of its own.
+    """
+    yield from _kept(lab, f"tests-{worker_id}")
+
+
+@pytest.fixture(scope="session")
+def pair(lab: Environment, worker_id: str) -> Iterator[Twin]:
+    """A twin of the lab's two plain hosts, for files that need no more: what else the lab has costs time."""
+    plain = {"hosts": (lab.host("edge1"), lab.host("edge2")), "databases": ()}
+    yield from _kept(lab.model_copy(update=plain), f"pair-{worker_id}")
+
+
 @pytest.fixture(scope="module")
-def twin(kept: Twin) -> Iterator[Twin]:
-    """The twin, running while a file's tests do: a machine's inotify instances carry a dozen hosts only."""
-    kept.up()
-    yield kept
-    kept.down()
+def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
+    """The twin, running while a file's tests do: a machine's inotify instances carry a dozen hosts only.
+
+    Of the two plain hosts where the file says `PLAIN = True`, else of the whole lab.
+    """
+    chosen = "pair" if getattr(request.module, "PLAIN", False) else "kept"
+    held: Twin = request.getfixturevalue(chosen)
+    held.up()
+    yield held
+    held.down()
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from deploys._ops.script import command
 from prove import ledger
 from twin.twin import Twin
 
+PLAIN = True
+
 SETTLE = command("sshd_settle", "ssh.service")
 DEADLINE = 15
 PATIENCE = 90

@@ -13,6 +13,8 @@ from agent_on_host import Host, prepare
 
 from twin.twin import Twin
 
+PLAIN = True
+
 DROP_IN = "/etc/ssh/sshd_config.d/10-trunkline.conf"
 SSHD: dict[str, Any] = {
     "check": ["sshd", "-t"],

@@ -15,6 +15,8 @@ from inventories.model import Environment, Firewall, Forward, Opening
 from twin.enter import enter_argv
 from twin.twin import Twin
 
+PLAIN = True
+
 TOP = Path(__file__).resolve().parents[2]
 HOST = "edge2"
 PUBLISHED, OTHER = 8080, 8081

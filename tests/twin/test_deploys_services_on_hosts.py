@@ -46,6 +46,8 @@ while True:
 """
 KNOCK = """
 import socket, sys
+
+PLAIN = True
 for port in sys.argv[2:]:
     for name, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
         s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, kind)

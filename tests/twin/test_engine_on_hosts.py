@@ -32,6 +32,8 @@ from dataclasses import replace
 from deploys._connector.connection import Connection
 from deploys._connector.route import route_to
 from inventories.model import load
+
+PLAIN = True
 lab = load("lab")
 jump, there = (route_to(lab, lab.host(name), sys.argv[1]) for name in ("edge1", "edge2"))
 connection = Connection(replace(there, jumps=(replace(jump, users=("root",)),)))

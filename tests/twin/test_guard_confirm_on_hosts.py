@@ -16,6 +16,8 @@ from control.places import controller_key_of
 from inventories.model import Environment
 from twin.twin import Twin
 
+PLAIN = True
+
 HOST = "edge1"
 DROP_IN = "/etc/ssh/sshd_config.d/00-test.conf"
 GUARDED = {

@@ -11,6 +11,8 @@ from deploys._ops.script import command
 from twin.result import Result
 from twin.twin import Twin
 
+PLAIN = True
+
 SETTLE = command("sshd_settle", "ssh.service")
 MAIN_PID = "$(systemctl show -P MainPID ssh.service)"
 WRONG = "/etc/ssh/sshd_config.d/00-wrong.conf"

@@ -16,6 +16,8 @@ from twin.archive import archive
 from twin.proxy import Proxy
 from twin.twin import Twin
 
+PLAIN = True
+
 
 def test_a_package_that_the_archive_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "PACKAGES_OF_IMAGE", ("no-such-package-anywhere",))

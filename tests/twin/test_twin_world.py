@@ -17,6 +17,8 @@ from twin.twin import Twin
 
 OFFSET = """
 import socket, struct, time
+
+PLAIN = True
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3)
 s.sendto(b"\\x23" + bytes(47), ("%s", 123)); reply = s.recv(48)
 assert reply[0] & 7 == 4 and reply[1] == 1
