@@ -17,6 +17,7 @@ from deploys._ops.render import render
 from deploys._ops.script import text
 from deploys._ops.site_files import TOP
 from deploys._ops.sites import CERTIFICATES
+from deploys._ops.telephony import PROGRAM as ASTERISK
 from deploys.nginx import REJECTED_HANDSHAKES, UNKNOWN, WEBROOT
 from inventories.model import Certbot, Certificate, Environment, Host
 from inventories.model.certbot import LETS_ENCRYPT_STAGING
@@ -82,11 +83,22 @@ def declared(host: Host, settings: Certbot, environment: Environment) -> str:
         "ca_bundle": BUNDLE if settings.ca_bundle else None,
         "webroot": WEBROOT if host.nginx else None,
         "certificates": {
-            each.name: {"names": each.names, "served": served.get(each.name, ())}
+            each.name: {
+                "names": each.names,
+                "served": served.get(each.name, ()),
+                "tell": taken_over(host, each.name),
+            }
             for each in certificates_of(host, environment)
         },
     }
     return json.dumps(asked, indent=1) + "\n"
+
+
+def taken_over(host: Host, name: str) -> tuple[tuple[str, ...], ...]:
+    """Return the programs that take a renewed certificate over for daemons that cannot read it there."""
+    if host.asterisk is None or host.asterisk.tls_name != name:
+        return ()
+    return ((ASTERISK, "certificate"),)
 
 
 def placeholders(host: Host, environment: Environment) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from deploys import (
+    asterisk,
     certbot,
     compose,
     docker,
@@ -30,7 +31,10 @@ from deploys._ops.manifest import Resource, resource
 from deploys.compose import UNKNOWN, Pins
 from inventories.model import Environment, Host
 
-SERVICES = (users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap, docker, nginx, certbot)
+SERVICES = (
+    *(users, ssh, firewall, sysctl, time, journal, updates, fail2ban, swap),
+    *(asterisk, docker, nginx, certbot),
+)
 GUARDED = (users, ssh, firewall, sysctl)
 """The services that could lock us out, beside tunnels."""
 SYSTEM = ("ssh", "journal")
@@ -154,6 +158,9 @@ def site(host: Host, environment: Environment) -> None:
     time.time(host, environment)
     journal.journal(host, environment)
     updates.updates(host, environment)
+    certbot.placeholders(host, environment)
+    # Its log must be there before fail2ban reads it.
+    asterisk.asterisk(host, environment)
     fail2ban.fail2ban(host, environment)
     swap.swap(host, environment)
     web(host, environment, found.pins)
@@ -162,13 +169,12 @@ def site(host: Host, environment: Environment) -> None:
 
 
 def web(host: Host, environment: Environment, pins: Pins) -> None:
-    """Serve: every name has a certificate and every upstream a file before nginx reads of them.
+    """Serve: every upstream has a file before nginx reads of it, as every name has a certificate already.
 
     The authority is asked last, when nginx answers for every name.
     """
     if host.docker:
         docker.docker(host, environment)
-    certbot.placeholders(host, environment)
     compose.upstreams(host)
     nginx.nginx(host, environment)
     if host.compose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ FACTS = {
     "served": "Tell which configuration nginx runs",
     "certificates": "Tell which certificates daemons find",
     "tunnels": "Tell what ESP can be done with",
+    "telephony": "Tell whether Asterisk holds",
 }
 DIGEST = f"sha256:{'d' * 64}"
 """What every reference means to its registry."""
@@ -52,6 +54,7 @@ class Seen:
     served: dict[str, Any] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     tunnels: dict[str, bool] = field(default_factory=dict)
+    telephony: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def converged(host: Host, environment: Environment) -> Seen:
         served=served(host, environment),
         certificates=certificates(host, environment),
         tunnels={"esp": True, "tunnels": True, "charon": True},
+        telephony={"loaded": True},
         files={},
         accounts={"root": account("root", 0, keys=0)}
         | {
@@ -221,11 +225,12 @@ def bare(host: Host, environment: Environment) -> Seen:
         served={"config": None, "sites": {}},
         certificates={"certificates": {}, "refused": {}, "webroot": False},
         tunnels={"esp": True, "tunnels": False, "charon": False},
+        telephony={"loaded": False},
     )
 
 
 def absent() -> dict[str, Any]:
-    """Return what is seen at a path where nothing stands."""
+    """Return what is seen where nothing stands."""
     return {"is": "absent", "content": None}
 
 
@@ -246,6 +251,7 @@ def serve(
         FACTS["served"]: json.dumps(seen.served),
         FACTS["certificates"]: json.dumps(seen.certificates),
         FACTS["tunnels"]: json.dumps(seen.tunnels),
+        FACTS["telephony"]: json.dumps(seen.telephony),
     }
     secrets.load(values(environment))
     images.load(built(environment))
@@ -290,7 +296,5 @@ def _words(command: Any) -> str:
 
 def standing(file: ManagedFile, content: str) -> dict[str, Any]:
     """Return what is seen at a path where a file with other content stands."""
-    import base64
-
     other = ManagedFile(file.service, file.path, content, file.owner, file.group, file.mode)
     return {"is": other.fingerprint, "content": base64.b64encode(content.encode()).decode()}

@@ -153,7 +153,8 @@ def test_a_host_without_a_web_server_answers_itself() -> None:
     host = with_(alone, nginx=None, compose=None)
     asked = json.loads(certbot.declared(host, alone, LAB))
     assert asked["webroot"] is None
-    assert asked["certificates"] == {"web1.lab.example": {"names": ["web1.lab.example"], "served": []}}
+    asked_for = {"names": ["web1.lab.example"], "served": [], "tell": []}
+    assert asked["certificates"] == {"web1.lab.example": asked_for}
 
 
 def site(top: Path, release: str, files: dict[str, bytes]) -> None:

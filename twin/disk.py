@@ -77,7 +77,7 @@ class Disk:
     def refuse_another(self, release: str, controller_key: str) -> None:
         """Raise where the disk was made for another release or for another controller."""
         made = self._read()
-        of = Path(made.image).name.partition("-")[0]
+        of = Path(made.image).name.rsplit("-", 3)[0]
         if of == release and made.authorized == controller_key:
             return
         other = of if of != release else "another controller's key"

@@ -9,6 +9,7 @@ from typing import Any
 from pyinfra import context
 
 from deploys._ops.facts.look import Accounts, Files, Stacks, System
+from deploys._ops.facts.telephony import Telephony
 from deploys._ops.facts.tunnels import Tunnels
 from deploys._ops.managed import ManagedFile
 
@@ -73,6 +74,12 @@ def system() -> dict[str, Any]:
 def tunnels() -> dict[str, bool]:
     """Return whether the kernel does ESP, and whether it and charon hold what the files say."""
     found: dict[str, bool] = context.host.get_fact(Tunnels)
+    return found
+
+
+def telephony() -> dict[str, bool]:
+    """Return whether Asterisk holds what its files say."""
+    found: dict[str, bool] = context.host.get_fact(Telephony)
     return found
 
 

@@ -84,6 +84,9 @@ def main() -> None:
     if known is None:
         return
     before = relink(name, lineage)
+    for argv in known.get("tell", ()):
+        if wrong := said(*argv):
+            sys.exit(f"{name}: the new certificate is not in force: {wrong}")
     if not known["served"]:
         return
     wrong = said("nginx", "-t", "-q")
