@@ -20,7 +20,7 @@ def test_a_converged_host_is_left_alone(host: Host) -> None:
 
 
 @HOSTS
-def test_planning_asks_a_host_three_questions_and_three_about_the_web(
+def test_planning_asks_a_host_three_questions_three_about_the_web_and_one_about_tunnels(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pyinfra.connectors.fake import FakeConnector
@@ -34,7 +34,7 @@ def test_planning_asks_a_host_three_questions_and_three_about_the_web(
 
     monkeypatch.setattr(FakeConnector, "run_shell_command", noted)
     serve(host, LAB, converged(host, LAB))
-    assert len(set(asked)) == (6 if host.nginx else 3)
+    assert len(set(asked)) == 3 + 3 * (host.nginx is not None) + (host.strongswan is not None)
 
 
 @HOSTS
@@ -57,7 +57,8 @@ def test_root_keeps_its_keys_until_the_new_login_is_proven(host: Host) -> None:
 def test_the_guard_stands_around_what_could_lock_us_out(host: Host) -> None:
     order = list(serve(host, LAB, bare(host, LAB)).commands)
     between = order[order.index("guard: arm") + 1 : order.index("guard: confirm")]
-    assert {step.partition(":")[0] for step in between} == {"users", "ssh", "firewall", "sysctl"}
+    tunnels = {"strongswan"} if host.strongswan else set()
+    assert {step.partition(":")[0] for step in between} == {"users", "ssh", "firewall", "sysctl"} | tunnels
 
 
 @HOSTS
