@@ -1,0 +1,123 @@
+"""Asterisk on a real host: it holds what is declared, and each party gets what it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asterisk_site
+import pytest
+from asterisk_site import CARRIER, DID, HOST
+
+from control.engine import Engine, StepEvent
+from inventories.model import Environment
+from twin.enter import enter_argv
+from twin.twin import Twin
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+PASSWORD = "correct;horse battery: staple"
+OUTSIDE = "+442079460999"
+
+
+class Pbx:
+    """The host, and places to look at it from."""
+
+    def __init__(self, lab: Environment) -> None:
+        self.environment = asterisk_site.alone(lab)
+        self.twin = Twin(self.environment, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-pbx")
+        self.address = str(self.environment.host(HOST).address.ip)
+
+    def run(self, script: str) -> str:
+        """Run a script on the host, which must succeed."""
+        result = self.twin.run(HOST, script, timeout=100)
+        assert result.returncode == 0, result.stderr + result.stdout
+        return result.stdout
+
+    def deploy(self, what: str) -> set[str]:
+        """Deploy what `asterisk_site` calls so; return the steps that changed something."""
+        changed = set()
+        with Engine(self.environment, self.twin.name) as engine:
+            secrets = {secret.name: PASSWORD for secret in self.environment.secrets()}
+            engine.open(hosts=[HOST], secrets=secrets, deploy=f"asterisk_site:{what}")
+            engine.lock("a test", "me")
+            engine.confirm([HOST])
+            engine.plan([HOST])
+            for event in engine.apply([HOST]):
+                if isinstance(event, StepEvent) and event.status == "changed":
+                    changed.add(event.step)
+        return {step for step in changed if not step.startswith("manifest:")}
+
+    def probe(self, place: str, name: str, *more: str) -> subprocess.Popen[str]:
+        """Begin to look from a place."""
+        argv = [*enter_argv(self.twin.name, place), sys.executable, "-m", f"verify.probes.{name}"]
+        surroundings = {**os.environ, "SIP_PASSWORD": PASSWORD, "PYTHONPATH": str(TOP)}
+        return subprocess.Popen(
+            [*argv, self.address, "--json", *more], cwd=TOP, env=surroundings, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def seen(self, looking: subprocess.Popen[str]) -> dict[str, Any]:
+        """Return what a look found."""
+        out, err = looking.communicate(timeout=120)
+        assert looking.returncode == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    def answers(self, place: str, *more: str) -> list[int]:
+        """Return the final status of each request, 0 for silence."""
+        looks = self.seen(self.probe(place, "sip", *more))["looks"]
+        return [look["answers"][-1]["status"] for look in looks]
+
+
+@pytest.fixture(scope="module")
+def pbx(lab: Environment) -> Iterator[Pbx]:
+    """The host with one tenant."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(HERE)
+    pbx = Pbx(lab)
+    pbx.twin.erase()
+    try:
+        pbx.twin.up()
+        pbx.deploy("one")
+        yield pbx
+    finally:
+        pbx.twin.erase()
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def test_a_second_deploy_changes_nothing_and_asterisk_holds_what_is_declared(pbx: Pbx) -> None:
+    assert pbx.deploy("one") == set()
+    pbx.run("/usr/local/lib/trunkline/asterisk check")
+    shown = pbx.run("asterisk -rx 'pjsip show endpoints'")
+    for name in ("verify", "didco", "usco", "usco-backup"):
+        assert f" Endpoint:  {name} " in shown
+    assert pbx.run("asterisk -rx 'module show like chan_sip'").startswith("Module")
+    assert "0 modules loaded" in pbx.run("asterisk -rx 'module show like chan_sip'")
+
+
+def test_a_change_made_by_hand_is_seen_and_taken_back(pbx: Pbx) -> None:
+    pbx.run("sed -i s/transfer=no/transfer=yes/ /etc/asterisk/pjsip.conf; asterisk -rx 'core reload'")
+    looked = pbx.twin.run(HOST, "/usr/local/lib/trunkline/asterisk check")
+    assert (looked.returncode, "has allow_transfer=true, not false" in looked.stderr) == (1, True)
+    assert pbx.deploy("one") == {"asterisk: files"}
+    pbx.run("/usr/local/lib/trunkline/asterisk check")
+
+
+def test_each_party_gets_what_it_must_and_names_give_nothing_away(pbx: Pbx) -> None:
+    assert pbx.answers("controller", "--to", "echo", "--to", "nobody", "--to", DID) == [401, 401, 401]
+    assert pbx.answers("controller", "--to", "echo", "--user", "verify") == [200]
+    assert pbx.answers("stranger", "--to", "echo", "--timeout", "1") == [0]
+    carrier = ("--borrow", CARRIER, "--to", DID, "--to", "echo", "--to", OUTSIDE)
+    assert pbx.answers("stranger", *carrier) == [200, 404, 404]
+
+
+def test_a_carrier_reaches_no_number_outside(pbx: Pbx) -> None:
+    assert pbx.answers("stranger", "--borrow", CARRIER, "--method", "INVITE", "--to", OUTSIDE) == [404]
