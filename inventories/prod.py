@@ -27,6 +27,7 @@ from inventories.model import (
     Migration,
     Nginx,
     Opening,
+    Peer,
     Proxy,
     Rate,
     Recording,
@@ -36,6 +37,7 @@ from inventories.model import (
     Site,
     Ssh,
     Stack,
+    Strongswan,
     Swap,
     Sysctl,
     Tenant,
@@ -200,6 +202,18 @@ telephony = Asterisk(  # one carrier knows us by our address, at the other we re
     verification=Secret(name="sip_verification"),
 )
 
+# The office: a UniFi gateway behind the provider's router, and the telephones' PBX behind the gateway.
+# `invoke peer --env prod` prints what to enter in its console, docs/vpn.md how to get there.
+office = Peer(
+    name="office",
+    address="203.0.113.5",
+    id="192.168.1.2",
+    local=("10.10.10.0/24",),
+    remote=("192.168.150.0/24",),
+    answers="192.168.150.10",
+    psk=Secret(name="office_psk"),
+)
+
 environment = Environment(
     name="prod",
     domain="example.com",
@@ -217,6 +231,36 @@ environment = Environment(
             fail2ban=office_never,
             time=time,
             updates=Updates(reboot_at="02:00"),
+        ),
+        # The way to the office, for the droplets of the private network that its second interface is in.
+        Host(
+            name="vpn1",
+            os="ubuntu24.04",
+            address="198.51.100.15/24",
+            group="vpn",
+            users=users,
+            ssh=Ssh(sources=(OFFICE,)),
+            firewall=metrics,
+            fail2ban=Fail2ban(never=(OFFICE,)),
+            time=time,
+            strongswan=Strongswan(address="10.10.10.1/24", interface="eth1", peers=(office,)),
+        ),
+        # Calls must not drop: this one reboots by hand only.
+        Host(
+            name="pbx1",
+            os="ubuntu24.04",
+            address="198.51.100.31/24",
+            group="pbx",
+            memory_mb=2048,
+            disk_mb=51200,
+            users=users,
+            ssh=Ssh(sources=(OFFICE,)),
+            firewall=metrics,
+            fail2ban=Fail2ban(never=(OFFICE,), max_ban_time=30 * 24 * 3600),
+            time=time,
+            sysctl=Sysctl(settings={"net.core.rmem_max": "8388608", "net.core.wmem_max": "8388608"}),
+            asterisk=telephony,
+            certbot=Certbot(email="ops@example.com"),
         ),
         # web1 is the canary of web2: it comes first, and web2, the spare one, only when all is well.
         Host(
@@ -256,23 +300,6 @@ environment = Environment(
             updates=Updates(reboot_at="04:00"),
             journal=Journal(max_use_mb=2000, max_retention_days=90),
             swap=Swap(size_mb=2048),
-        ),
-        # Calls must not drop: this one reboots by hand only.
-        Host(
-            name="pbx1",
-            os="ubuntu24.04",
-            address="198.51.100.31/24",
-            group="pbx",
-            memory_mb=2048,
-            disk_mb=51200,
-            users=users,
-            ssh=Ssh(sources=(OFFICE,)),
-            firewall=metrics,
-            fail2ban=Fail2ban(never=(OFFICE,), max_ban_time=30 * 24 * 3600),
-            time=time,
-            sysctl=Sysctl(settings={"net.core.rmem_max": "8388608", "net.core.wmem_max": "8388608"}),
-            asterisk=telephony,
-            certbot=Certbot(email="ops@example.com"),
         ),
     ),
     # Of the provider's: `invoke secrets.set db_ca --env prod` takes the CA certificate that it gives out.
