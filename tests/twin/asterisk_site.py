@@ -91,8 +91,3 @@ def one(host: Host, environment: Environment) -> None:
 def two(host: Host, environment: Environment) -> None:
     """Serve a second tenant as well."""
     serve(declared(host, SALES, SUPPORT), environment)
-
-
-def tcp_gone(host: Host, environment: Environment) -> None:
-    """Serve without a transport, which takes a restart."""
-    serve(declared(host, SALES, SUPPORT, transports=("udp",)), environment)

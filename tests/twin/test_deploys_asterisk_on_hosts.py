@@ -1,4 +1,4 @@
-"""Asterisk on a real host: it holds what is declared, and each party gets what it must."""
+"""Asterisk on a real host: who gets what from it, an echo both ways, and a change that cuts no call."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asterisk_site
 import pytest
-from asterisk_site import CARRIER, DID, HOST
+from asterisk_site import CARRIER, DID, HOST, OTHER_DID
 
 from control.engine import Engine, StepEvent
 from inventories.model import Environment
@@ -74,6 +75,18 @@ class Pbx:
         looks = self.seen(self.probe(place, "sip", *more))["looks"]
         return [look["answers"][-1]["status"] for look in looks]
 
+    def call(self, seconds: int) -> subprocess.Popen[str]:
+        """Begin a call to the echo; return when Asterisk has it."""
+        looking = self.probe("controller", "call", "--user", "verify", "--seconds", str(seconds))
+        end = time.monotonic() + 20
+        while "1 active channel" not in self.run("asterisk -rx 'core show channels count'"):
+            assert time.monotonic() < end, "no call arrives"
+        return looking
+
+    def started(self) -> str:
+        """Return what tells this run of Asterisk from another."""
+        return self.run("systemctl show --property=MainPID --value asterisk.service").strip()
+
 
 @pytest.fixture(scope="module")
 def pbx(lab: Environment) -> Iterator[Pbx]:
@@ -91,6 +104,11 @@ def pbx(lab: Environment) -> Iterator[Pbx]:
         os.environ.pop("PYTHONPATH")
         if before is not None:
             os.environ["PYTHONPATH"] = before
+
+
+def sounded(call: dict[str, Any]) -> bool:
+    """Say whether a call was answered, heard both ways, and ended by us."""
+    return (call["status"], call["ended"], call["sound"]["hearing"]) == (200, "we hung up", "both ways")
 
 
 def test_a_second_deploy_changes_nothing_and_asterisk_holds_what_is_declared(pbx: Pbx) -> None:
@@ -121,3 +139,14 @@ def test_each_party_gets_what_it_must_and_names_give_nothing_away(pbx: Pbx) -> N
 
 def test_a_carrier_reaches_no_number_outside(pbx: Pbx) -> None:
     assert pbx.answers("stranger", "--borrow", CARRIER, "--method", "INVITE", "--to", OUTSIDE) == [404]
+
+
+def test_a_change_of_tenants_is_loaded_while_a_call_goes_on(pbx: Pbx) -> None:
+    call, before = pbx.call(12), pbx.started()
+    assert OTHER_DID not in pbx.run("asterisk -rx 'dialplan show from-didco'")
+    assert pbx.deploy("two") == {"asterisk: files"}
+    assert OTHER_DID in pbx.run("asterisk -rx 'dialplan show from-didco'")
+    assert "1 active channel" in pbx.run("asterisk -rx 'core show channels count'")
+    heard = pbx.seen(call)
+    assert sounded(heard), heard
+    assert pbx.started() == before
