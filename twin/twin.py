@@ -37,7 +37,7 @@ from twin.provider import Substitution, substitutions
 from twin.proxy import Proxy
 from twin.registry import Registry
 from twin.result import Forward, Result, TwinStatus
-from twin.room import require_room
+from twin.room import leave_room, require_room
 from twin.snapshots import Snapshots
 from twin.supervisor import HostState
 from twin.world import ACME_ROOT, World
@@ -239,7 +239,8 @@ class Twin:
             self._sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
-        require_room(sum(not keeper.supervisor.alive() for keeper in self.keepers.values()), self.home)
+        new = sum(not keeper.supervisor.alive() for keeper in self.keepers.values())
+        require_room(new, len(self.keepers), self.home, self.name)
         make_loop_nodes()
         source = archive()
         port = Proxy().take(self.name, source)
@@ -288,6 +289,7 @@ class Twin:
         network.forget_if_empty()
         Proxy().leave(self.name)
         shutil.rmtree(self.directory, ignore_errors=True)
+        leave_room(self.name)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from inventories.model import Environment, load
+from twin.room import PATIENCE
 from twin.twin import Twin
+
+os.environ.setdefault(PATIENCE, "1500")
+"""Files are tested side by side, and a machine carries a dozen hosts: a twin waits for others to go."""
 
 
 @pytest.fixture(scope="session")
