@@ -162,7 +162,8 @@ def _system(survey: Survey, host: Host) -> Iterator[TrunklineError]:
     seen = survey.seen
     wanted = [host.release.os_id, host.release.version_id or ""]
     if seen["os"] != wanted:
-        runs, said = (" ".join(each).strip() for each in (seen["os"], wanted))
+        runs = " ".join(seen["os"]).strip() or "a system that does not say which it is"
+        said = f"{host.release.os_id} {host.release.version_id or host.release.codename}"
         yield TrunklineError(
             f"{host.name}: runs {runs}, the inventory says {said}.",
             "Correct `os` in the inventory, or install the host anew.",

@@ -60,7 +60,7 @@ PEER = Peer(
 )
 CASES: list[tuple[dict[str, Any], str]] = [
     ({"os": ["debian", "13"]}, "edge1: runs debian 13, the inventory says debian 12."),
-    ({"os": ["", ""]}, "edge1: runs  , the inventory says debian 12."),
+    ({"os": ["", ""]}, "edge1: runs a system that does not say which it is, the inventory says debian 12."),
     ({"systemd": False}, "edge1: systemd does not run there."),
     ({"python": "3.9.2"}, "edge1: python3 is 3.9.2, 3.10 or later is needed."),
     ({"free_mb": {"/": 120, "/var": 9000}}, "edge1: / has 120 MB free, 500 are needed."),

@@ -172,7 +172,7 @@ def test_a_value_that_no_environment_file_can_hold_is_refused_without_repeating_
 def test_a_bare_host_gets_images_upstreams_and_the_stack_in_order() -> None:
     served = serve(WEB1, LAB, bare(WEB1, LAB))
     order = list(served.commands)
-    wanted = ["docker: files", "certbot: placeholders", "compose: upstreams", "nginx: files"]
+    wanted = ["certbot: placeholders", "docker: files", "compose: upstreams", "nginx: files"]
     wanted += ["compose: images", "compose: shop", "certbot: shop.lab.example", "manifest: narrow"]
     assert sorted(wanted, key=order.index) == wanted
     assert served.plan["compose: images"].diff.splitlines() == [
