@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from control import places
@@ -26,6 +25,8 @@ from twin.provider import PACKAGES_OF_IMAGE, image_files
 MORTAL = ("setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 """What is started by this ends, with all of its own, when the command that wanted it is killed."""
 WEEK = 7 * 24 * 3600
+TRIES = 5
+"""How often a cache that is busy is asked again, a second apart."""
 Progress = Callable[[str], None]
 _MISSING = re.compile(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate")
 _DATE = re.compile(r"^Date: (.+)$", re.MULTILINE)
@@ -99,13 +100,18 @@ def state(suites: tuple[Suite, ...], proxy_port: int) -> str:
 def _release_date(suite: Suite, proxy_port: int) -> str:
     opener = build_opener(ProxyHandler({"http": f"http://127.0.0.1:{proxy_port}"}))
     address = f"{suite.plain}/dists/{suite.name}/InRelease"
-    try:
-        text = opener.open(address, timeout=30).read(4096).decode(errors="replace")
-    except (URLError, OSError) as error:
-        raise TrunklineError(
-            f"The archive does not give {address}: {error}.",
-            "Check that `apt-get update` works on this machine.",
-        ) from None
+    for patience in (*(1.0,) * TRIES, 0.0):
+        try:
+            text = opener.open(address, timeout=30).read(4096).decode(errors="replace")
+            break
+        except OSError as error:
+            # The cache answers 503 while another twin has it fetch the very same file.
+            if not patience or getattr(error, "code", 503) != 503:
+                raise TrunklineError(
+                    f"The archive does not give {address}: {error}.",
+                    "Check that `apt-get update` works on this machine.",
+                ) from None
+            time.sleep(patience)
     match = _DATE.search(text)
     if not match:
         raise TrunklineError(f"{address} has no Date.", "Check the archive that this machine's apt uses.")
