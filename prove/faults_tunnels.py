@@ -132,6 +132,13 @@ PEER = (
         office=lambda twin, office: office.reload(esp="aes128-sha256"),
     ),
     Fault(
+        "reqid-shared",
+        "strongswan.associations_are_as_declared",
+        "two children of one number, which send what belongs to the one by the other's SA, are found",
+        f"{edited('s/reqid = .*/reqid = 7/')}; {AGAIN}; sleep 12; {UP}",
+        host="vpn2",
+    ),
+    Fault(
         "certificate-expiring",
         "strongswan.certificates_have_life_left",
         "a certificate of ours that has expired is found while its tunnel still stands",
@@ -190,7 +197,7 @@ TRAFFIC = (
         "tunnel-mtu-other",
         "strongswan.packets_of_the_declared_size_fit",
         "a tunnel that takes smaller packets than declared is found",
-        "ip link set ipsec0 mtu 1300",
+        "ip route replace table 220 $(ip route show table 220 | sed 's/mtu [0-9]*/mtu 1300/')",
     ),
     Fault(
         "neighbour-cut-off",
@@ -203,7 +210,8 @@ TRAFFIC = (
         "translated-into-the-tunnel",
         "strongswan.sources_arrive_untranslated",
         "a source that is translated on its way into the tunnel is found where it arrives",
-        f"nft delete chain {TABLE} untranslated; iptables -t nat -A POSTROUTING -s {LOCAL} -j MASQUERADE",
+        f"nft delete chain {TABLE} untranslated;"
+        f" iptables -t nat -A POSTROUTING -s {LOCAL} -d {REMOTE} -j SNAT --to-source 10.10.10.1",
         also=("firewall.no_other_table_decides",),
     ),
     Fault(
@@ -217,7 +225,7 @@ TRAFFIC = (
         "strongswan.nothing_passes_the_cable_in_clear",
         "datagrams that leave in clear while the tunnel is up are found on the cable",
         f"ip route add {REMOTE} via {ROUTER} table 99;"
-        f" ip rule add pref 100 ipproto udp to {REMOTE} lookup 99;"
+        f" ip rule add pref 100 ipproto udp dport 5060 to {REMOTE} lookup 99;"
         f" {before('sent', 'ip protocol udp accept')}",
     ),
     Fault(

@@ -68,6 +68,9 @@ def arrivals(observed: Observed, host: Host) -> tuple[Arrival, ...]:
         vantage = far.behind(observed, host, peer)
         found.append(_arrival(observed, host, peer, vantage, str(own_address(host, peer)), None))
         if (beside := far.beside(observed, host)) is not None:
+            beside.run(
+                "ip", "route", "flush", "cache"
+            )  # else it knows the tunnel's size from an earlier look
             found.append(_arrival(observed, host, peer, vantage, _address_of(beside), beside))
     return tuple(found)
 

@@ -124,6 +124,7 @@ def _wanted(host: Host, peer: Peer) -> dict[str, Any]:
     needs=(
         "strongswan.connections_are_exactly_the_declared",
         "strongswan.certificates_have_life_left",
+        "strongswan.ike_takes_the_declared_proposal_and_no_weak_one",
         "firewall.kernel_admits_exactly_the_declared",
     ),
     remedy=CALLED,
@@ -144,7 +145,7 @@ def test_tunnels_are_up(declared: Host, live: Snapshot, evidence: dict[str, Any]
 
 
 @check(
-    fault="proposal-other",
+    fault=("proposal-other", "reqid-shared"),
     needs=UP,
     remedy="Both ends agreed on something else than declared: compare them with `invoke peer`.",
     applies=has_tunnels,
@@ -157,6 +158,10 @@ def test_associations_are_as_declared(declared: Host, live: Snapshot) -> None:
         for child in children(live["tunnels"], peer):
             same(child.held, wanted_child(peer, child))
         exactly({child.selectors for child in children(live["tunnels"], peer)}, pairs(peer))
+    numbers = {(c.held["reqid"], c.selectors) for p in peers(declared) for c in children(live["tunnels"], p)}
+    for number in {number for number, _ in numbers}:
+        if len(sharing := sorted(selectors for its, selectors in numbers if its == number)) > 1:
+            fail(f"{' and '.join(sharing)} share the reqid {number}", "a number of its own for each child")
 
 
 @check(

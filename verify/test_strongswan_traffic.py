@@ -14,6 +14,7 @@ from verify.tunnels import TABLE, drops, members, peers, remotes, strongswan
 from verify.verdict import NotProven, exactly, fail, not_proven, warn
 
 UP = "strongswan.tunnels_are_up"
+AS_DECLARED = "strongswan.associations_are_as_declared"
 ROUTED = "strongswan.routes_lead_into_the_tunnels"
 HEARD = "strongswan.somebody_behind_each_peer_answers"
 COUNTED = "strongswan.counters_rise_by_what_is_sent"
@@ -31,7 +32,7 @@ def answered(host: Host) -> bool:
     return any(peer.answers for peer in peers(host))
 
 
-@check(fault="far-side-silent", needs=(UP, ROUTED), remedy=FAR, applies=answered)
+@check(fault="far-side-silent", needs=(UP, AS_DECLARED, ROUTED), remedy=FAR, applies=answered)
 def test_somebody_behind_each_peer_answers(through: list[dict[str, Any]], evidence: dict[str, Any]) -> None:
     lost = []
     for each in through:
@@ -70,7 +71,11 @@ def test_packets_of_the_declared_size_fit(declared: Host, through: list[dict[str
 
 @check(
     fault="neighbour-cut-off",
-    needs=(COUNTED, "firewall.nothing_is_forwarded_undeclared", "strongswan.every_interface_forwards"),
+    needs=(
+        "strongswan.packets_of_the_declared_size_fit",
+        "firewall.nothing_is_forwarded_undeclared",
+        "strongswan.every_interface_forwards",
+    ),
     remedy="Its route to the far side must lead to this host; `ip neigh` and `ip route get` say how.",
     applies=lambda host: answered(host) and far.has_private_network(host),
 )
