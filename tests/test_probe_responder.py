@@ -35,7 +35,7 @@ def begun(numbers: Iterable[int], seconds: int = 60, rate: int = 20_000, host: I
 
 def test_a_call_finds_free_ports_at_any_moment() -> None:
     """It looks for an even port and the one above, as Asterisk does, while every slice is bound in turn."""
-    numbers = range(21200, 21240)
+    numbers = range(21600, 21640)
     calls = []
     with begun(numbers) as far:
         while True:
@@ -55,36 +55,36 @@ def test_a_call_finds_free_ports_at_any_moment() -> None:
                 pytest.fail("no pair was left for a call")
             if not said["left"]:
                 break
-            far.say({"keep": [21200]})
+            far.say({"keep": [21600]})
     assert len(calls) >= 8
     for sock in calls:
         sock.close()
 
 
-@pytest.mark.parametrize("data", [b"", b"x" * 28, b"x" * 1200, token(ASK, KEY, bytes(8), 21202),
-                                  token(ASK, b"another key.....", bytes(8), 21200),
-                                  token(ANSWER, KEY, bytes(8), 21200),
-                                  token(ASK, KEY, bytes(8), 21200) + b"x"])  # fmt: skip
+@pytest.mark.parametrize("data", [b"", b"x" * 28, b"x" * 1200, token(ASK, KEY, bytes(8), 21602),
+                                  token(ASK, b"another key.....", bytes(8), 21600),
+                                  token(ANSWER, KEY, bytes(8), 21600),
+                                  token(ASK, KEY, bytes(8), 21600) + b"x"])  # fmt: skip
 def test_only_a_valid_token_for_this_port_is_answered(data: bytes) -> None:
-    with begun([21200]) as far, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        assert far.hear(20)["bound"] == [21200]
-        right = token(ASK, KEY, b"nonce..8", 21200)
+    with begun([21600]) as far, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert far.hear(20)["bound"] == [21600]
+        right = token(ASK, KEY, b"nonce..8", 21600)
         sock.settimeout(20)
-        sock.sendto(data, (INNER, 21200))
-        sock.sendto(right, (INNER, 21200))
+        sock.sendto(data, (INNER, 21600))
+        sock.sendto(right, (INNER, 21600))
         answer = sock.recv(4096)
-    assert nonce_of(answer, ANSWER, KEY, 21200) == b"nonce..8"
+    assert nonce_of(answer, ANSWER, KEY, 21600) == b"nonce..8"
     assert len(answer) == len(right)
 
 
 def test_no_more_is_answered_than_the_rate_allows() -> None:
-    with begun([21200], rate=50) as far, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with begun([21600], rate=50) as far, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         far.hear(20)
         began = time.monotonic()
         for number in range(400):
-            sock.sendto(token(ASK, KEY, number.to_bytes(8, "big"), 21200), (INNER, 21200))
+            sock.sendto(token(ASK, KEY, number.to_bytes(8, "big"), 21600), (INNER, 21600))
         far.say({})  # everything has been read when the next slice is told
-        assert far.hear(20)["heard"] == [[INNER, 21200, 0]]
+        assert far.hear(20)["heard"] == [[INNER, 21600, 0]]
         windows = int((time.monotonic() - began) * 10) + 2
         sock.setblocking(False)
         answers = 0
@@ -111,7 +111,7 @@ def ended(child: Child) -> bool:
 
 
 def test_it_ends_when_its_time_is_up_although_nobody_closes_it() -> None:
-    with begun([21200], seconds=1) as far:
+    with begun([21600], seconds=1) as far:
         far.hear(20)
         assert ended(far)
 
@@ -119,7 +119,7 @@ def test_it_ends_when_its_time_is_up_although_nobody_closes_it() -> None:
 def test_it_ends_with_the_process_that_started_it() -> None:
     program = (
         "import time; from tests.test_probe_responder import begun\n"
-        "c = begun([21200]); c.hear(20); print(c._process.pid, flush=True); time.sleep(60)"
+        "c = begun([21600]); c.hear(20); print(c._process.pid, flush=True); time.sleep(60)"
     )
     starter = subprocess.Popen([sys.executable, "-c", program], cwd=TOP, stdout=subprocess.PIPE, text=True)
     assert starter.stdout is not None
@@ -132,18 +132,18 @@ def test_it_ends_with_the_process_that_started_it() -> None:
             break
         time.sleep(0.02)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((INNER, 21200))
+        sock.bind((INNER, 21600))
 
 
 def test_it_gives_up_root_where_no_port_needs_it() -> None:
-    with begun([21200]) as far:
+    with begun([21600]) as far:
         far.hear(20)
         status = Path(f"/proc/{far._process.pid}/status").read_text()
     assert f"Uid:\t{NOBODY}\t{NOBODY}" in status
 
 
 def test_the_key_is_in_no_argv() -> None:
-    with begun([21200]) as far:
+    with begun([21600]) as far:
         far.hear(20)
         words = Path(f"/proc/{far._process.pid}/cmdline").read_bytes()
     assert KEY.hex().encode() not in words
