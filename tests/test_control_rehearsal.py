@@ -58,7 +58,7 @@ def test_every_value_but_the_substituted_ones_is_production_s() -> None:
     rehearsed = rehearsal_of("prod", "").environment
     for host in rehearsed.hosts:
         assert host.os not in BOOTED_AS
-    assert [host.ssh.port for host in rehearsed.hosts] == [2222, 22, 22, 22, 22]
+    assert [host.ssh.port for host in rehearsed.hosts] == [2222, 22, 22, 22]
     assert rehearsed.controllers == rehearsal_of("prod", "").environment.controllers
 
 
