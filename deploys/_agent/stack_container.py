@@ -96,7 +96,8 @@ def _refuse(now: Container, waited: float, limit: float) -> None:
     down = now.state not in ("running", "paused")
     if down and (now.restarts >= _CRASHES or now.state != "restarting"):
         raise Unhealthy(f"exited with code {now.exit_code}")
-    if now.health == "unhealthy":
+    # A check that dies together with its container makes that unhealthy: why it ended is what matters.
+    if now.health == "unhealthy" and not down:
         raise Unhealthy(f"is unhealthy after {waited:.0f} s{_word_of(now)}")
     if waited > limit:
         raise Unhealthy(f"is not healthy after {waited:.0f} s{_word_of(now)}")
