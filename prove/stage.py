@@ -93,7 +93,7 @@ class Stage:
         """Run `invoke ...` in a tree of the project."""
         return self.python("-m", "invoke", *argv, top=top, timeout=timeout, **env)
 
-    def deploy(self, *argv: str, top: Path = TOP, timeout: float = 600) -> Ended:
+    def deploy(self, *argv: str, top: Path = TOP, timeout: float = 900) -> Ended:
         """Run `invoke deploy --env lab`; the first one installs everything on five hosts of one machine."""
         return self.invoke("deploy", "--env", ENVIRONMENT, *argv, top=top, timeout=timeout)
 

@@ -11,6 +11,7 @@ from prove import (
     faults_containers,
     faults_tunnels,
     faults_web,
+    hosts,
     kills,
     lockouts,
     newcomer,
@@ -42,6 +43,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "lockouts": lockouts.ROWS,
     "kills": kills.ROWS,
     "switches": switches.ROWS,
+    "hosts": hosts.ROWS,
     "canary": canary.ROWS,
     "newcomer": newcomer.ROWS,
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
+from one_lab import whole_lab
 
 from inventories.model import Environment, load
 from twin.room import PATIENCE
@@ -55,11 +57,12 @@ def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
 
     Of the two plain hosts where the file says `PLAIN = True`, else of the whole lab.
     """
-    chosen = "pair" if getattr(request.module, "PLAIN", False) else "kept"
-    held: Twin = request.getfixturevalue(chosen)
-    held.up()
-    yield held
-    held.down()
+    plain = getattr(request.module, "PLAIN", False)
+    with nullcontext() if plain else whole_lab():
+        held: Twin = request.getfixturevalue("pair" if plain else "kept")
+        held.up()
+        yield held
+        held.down()
 
 
 @pytest.fixture

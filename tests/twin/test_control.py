@@ -42,7 +42,7 @@ def started(twin: Twin, *words: str) -> subprocess.Popen[str]:
 def run(twin: Twin, *words: str) -> tuple[int, str]:
     """Run `invoke` on this twin; return its exit code and all it said."""
     process = started(twin, *words)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=900)
     assert "Traceback" not in said
     return process.returncode, said
 
