@@ -84,7 +84,7 @@ class Twin:
             shutil.rmtree(self.home, ignore_errors=True)
             forget_host_keys(self.name)
 
-    def reboot(self, host: str, wait: float = 90) -> None:
+    def reboot(self, host: str, wait: float = 180) -> None:
         """Reboot a host in order and wait until it is back, `wait` seconds at most."""
         before = self.state(host).boots
         self.run(host, "systemctl reboot")
