@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from prove.tree import Edit
+
 HOST = "edge1"
-Edit = tuple[str, str, str]
-"""A file, the text that stands there ("" for the end of the file), and the text that takes its place."""
 
 
 def values(**services: Mapping[str, object]) -> Edit:

@@ -8,8 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from inventories.model import Environment, load
 from prove import ledger
 from prove.process import Ended, run
 from prove.row import require
+from prove.tree import Edit, lent
 from twin.gateway import Gateway
 from twin.offices import offices
 from twin.twin import Twin
@@ -185,21 +186,9 @@ class Stage:
         require(False, f"{host} did not let the deploy user in within {seconds:.0f} s")
         return seconds
 
-    @contextmanager
-    def copy(self, edits: Iterable[tuple[str, str, str]] = ()) -> Iterator[Path]:
-        """Lend a copy of the tree, changed: (file, text that stands there, text instead; "" appends)."""
-        with tempfile.TemporaryDirectory(prefix="trunkline-copy-") as directory:
-            top = Path(directory) / "trunkline"
-            run(["git", "clone", "-q", "--shared", str(TOP), str(top)], TOP, self.env()).expect(0)
-            for path in ledger.files("."):
-                (top / path.relative_to(TOP)).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, top / path.relative_to(TOP))
-            for name, old, new in edits:
-                text = (top / name).read_text(encoding="utf-8") if (top / name).exists() else ""
-                require(old in text, f"{name} has no {old!r} any more: this row has to be written anew")
-                text = text.replace(old, new, 1) if old else text + new
-                (top / name).write_text(text, encoding="utf-8")
-            yield top
+    def copy(self, edits: Iterable[Edit] = ()) -> AbstractContextManager[Path]:
+        """Lend a copy of the tree, changed."""
+        return lent(edits)
 
     def _at(self, label: str, make: Callable[[], None]) -> None:
         memory = self._kept / label

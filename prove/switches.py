@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prove.release import Edit
 from prove.row import Evidence, Row, require
 from prove.stage import TOP, Stage
+from prove.tree import Edit
 from twin.enter import enter_argv
 
 HOST, SITE = "web1", "shop.lab.example"

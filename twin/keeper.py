@@ -33,6 +33,7 @@ class Keeper:
         self.supervisor = Daemon(self.directory, "supervisor")
         self.disk = Disk(twin, host.name)
         self.cgroup = Cgroup(cgroup_of(twin, host.name))
+        self._started = False
 
     @property
     def state(self) -> HostState:
@@ -66,7 +67,8 @@ class Keeper:
 
     def start(self) -> bool:
         """Start the host where it does not run; say whether it was started. `wait` waits for it."""
-        if self.supervisor.alive():
+        self._started = not self.supervisor.alive()
+        if not self._started:
             return False
         self.kill()
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -79,11 +81,11 @@ class Keeper:
         return True
 
     def settle(self, seconds: float) -> None:
-        """Wait until the host is up; one that was shutting down when it was to start is started again."""
+        """Wait until the host is up; one that was ending when it was to start is started after its end."""
         end = time.monotonic() + seconds
         while self.supervisor.alive() and not self.state.ready and time.monotonic() < end:
             time.sleep(0.02)
-        if not self.supervisor.alive() and not self.state.problem:
+        if not self._started and not self.supervisor.alive():
             self.start()
         self.wait(end - time.monotonic())
 

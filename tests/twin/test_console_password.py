@@ -16,6 +16,8 @@ from twin.enter import enter_argv
 from twin.result import Result
 from twin.twin import Twin
 
+PLAIN = True
+
 HERE = Path(__file__).resolve().parent
 NAME, PASSWORD, OTHER = "console_password", "correct-horse-4711-staple", "wrong-donkey-0815-pin-board"
 HOSTS = pytest.mark.parametrize("host", ["edge1", "edge2"])
@@ -30,7 +32,6 @@ exec /usr/sbin/chpasswd "$@"
 OVER_SSH = """
 import paramiko, sys
 
-PLAIN = True
 transport = paramiko.Transport((sys.argv[1], 22))
 transport.start_client(timeout=20)
 try:

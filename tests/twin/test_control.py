@@ -15,9 +15,15 @@ from typing import Any
 import pytest
 
 from control import history, places
+from prove.tree import lent
 from twin.twin import Twin
 
-ROOT = Path(__file__).resolve().parents[2]
+PLAIN = True
+PAIR = """
+environment = environment.model_copy(update={"hosts": environment.hosts[:2], "databases": ()})
+hosts = environment.inventory()
+"""
+"""The lab of the tree that the commands are run from: what they do is the same for two hosts as for all."""
 AGENT = "python3 -I $(ls -t /usr/local/lib/trunkline/agent-*.pyz | head -n 1)"
 HOLD_APT = (
     "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
@@ -30,11 +36,23 @@ CLOUD_INIT_AT_WORK = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def top() -> Iterator[Path]:
+    """The tree that the commands are run from."""
+    before = Path.cwd()
+    with lent([("inventories/lab.py", "", PAIR)]) as tree:
+        os.chdir(tree)
+        try:
+            yield tree
+        finally:
+            os.chdir(before)
+
+
 def started(twin: Twin, *words: str) -> subprocess.Popen[str]:
     """Start `invoke` on this twin, interruptible as in a terminal."""
     return subprocess.Popen(
         [sys.executable, "-m", "invoke", *words],
-        cwd=ROOT, env={**os.environ, "TRUNKLINE_TWIN": twin.name, "COLUMNS": "200"}, text=True,
+ env={**os.environ, "TRUNKLINE_TWIN": twin.name, "COLUMNS": "200"}, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
@@ -130,9 +148,7 @@ def test_a_shell_inside_a_node_of_the_twin(deployed: tuple[Twin, str], node: str
     twin, _ = deployed
     argv = [sys.executable, "-m", "invoke", "twin.shell", node, "--twin", twin.name]
     script = "id -u; uname -n; ip -brief -4 address show scope global"
-    shell = subprocess.run(
-        argv, cwd=ROOT, input=script, capture_output=True, text=True, check=False, timeout=60
-    )
+    shell = subprocess.run(argv, input=script, capture_output=True, text=True, check=False, timeout=60)
     said = shell.stdout.splitlines(keepends=True)
     assert said[:2] == ["0\n", name], shell.stderr
     assert twin.layout.wire(node).addresses[0] in said[2]
@@ -144,7 +160,7 @@ def test_pyinfras_own_command_line_brings_back_what_is_missing(deployed: tuple[T
     pyinfra = Path(sys.executable).with_name("pyinfra")
     done = subprocess.run(
         [pyinfra, "inventories/lab.py", "deploys/site.py", "-y"],
-        cwd=ROOT, env={**os.environ, "TRUNKLINE_TWIN": twin.name}, capture_output=True, text=True,
+        env={**os.environ, "TRUNKLINE_TWIN": twin.name}, capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -13,13 +13,14 @@ from deploys._ops.managed import ManagedFile
 from inventories.model import Environment
 from twin.twin import Twin
 
+PLAIN = True
+
 HOST = "edge2"
 CLOSED, OPEN = 9999, 22
 LOADER = firewall.LOADER
 PROBE = """
 import json, socket, sys, time
 
-PLAIN = True
 address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 print("ready", flush=True)
 answered = refused = 0

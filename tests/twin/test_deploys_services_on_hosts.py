@@ -17,6 +17,8 @@ from inventories.model import Environment, Firewall, Host, Jail, Opening, Ssh
 from twin.enter import enter_argv
 from twin.twin import Twin
 
+PLAIN = True
+
 TOP = Path(__file__).resolve().parents[2]
 HOST = "edge2"
 BOTH, TCP = 5060, 5061
@@ -47,7 +49,6 @@ while True:
 KNOCK = """
 import socket, sys
 
-PLAIN = True
 for port in sys.argv[2:]:
     for name, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
         s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, kind)

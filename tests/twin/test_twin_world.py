@@ -15,10 +15,11 @@ from inventories.model import Environment
 from twin.layout import NTP
 from twin.twin import Twin
 
+PLAIN = True
+
 OFFSET = """
 import socket, struct, time
 
-PLAIN = True
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3)
 s.sendto(b"\\x23" + bytes(47), ("%s", 123)); reply = s.recv(48)
 assert reply[0] & 7 == 4 and reply[1] == 1
@@ -114,7 +115,7 @@ def test_two_twins_with_the_same_addresses_do_not_meet(twin: Twin, lab: Environm
 
 
 def test_a_node_that_is_not_up_is_named(twin: Twin, lab: Environment) -> None:
-    nodes = "controller, database-cache, database-db, edge1"
+    nodes = "controller, edge1, edge2, stranger"
     with pytest.raises(TrunklineError, match=rf"has no node moon that is up\.\n  Nodes that are up: {nodes}"):
         twin.spawn("moon", ["true"])
     with pytest.raises(TrunklineError, match=r"Bring it up: invoke twin\.up --twin nowhere"):
