@@ -50,7 +50,7 @@ class Fault:
 
     def _put(self, stage: Stage) -> Evidence:
         before = stage.baseline()
-        stage.healthy()
+        stage.healthy(*(() if self.clock_off else (self.host,)))
         wanted = f"{self.host}/{self.check}"
         was = f"{before.verdict(wanted)}, not {self.was}: {_seen(before.entries, wanted)}"
         require(before.verdict(wanted) == self.was, f"{wanted}, on the healthy host, was {was}")

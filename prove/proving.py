@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -16,7 +16,7 @@ from prove import ledger, summary
 from prove.ledger import Result, Subject
 from prove.row import Disproved, Evidence, Row
 from prove.stage import Stage
-from prove.tables import TABLES
+from prove.tables import PAIR, SMALL, TABLES
 
 DEFAULT_TWIN = "prove"
 """Never the lab's own twin: rows break it."""
@@ -36,19 +36,41 @@ def run(rows: Sequence[str] = (), *, list_only: bool = False, again: bool = Fals
     if list_only:
         console.print(summary.table((row, ledger.read(row.table).get(row.name)) for row in chosen))
         return 0
-    stage = Stage(os.environ.get("TRUNKLINE_TWIN") or DEFAULT_TWIN, lambda told: console.print(f"  {told}"))
+    stages = Stages(os.environ.get("TRUNKLINE_TWIN") or DEFAULT_TWIN, lambda told: console.print(f"  {told}"))
     for number, row in enumerate(chosen, 1):
         kept = ledger.read(row.table).get(row.name)
         if kept and kept.verdict == "proven" and kept.state == now.state and not again and row.id not in rows:
             continue
         console.print(f"[{number}/{len(chosen)}] {row.id}: {row.claim}", markup=False)
-        result = put(row, stage, now)
+        result = put(row, stages.of(row), now)
         ledger.record(row.table, result, tuple(each.name for each in TABLES[row.table]))
         summary.write(TABLES.items())
         console.print(f"  {result.verdict} after {result.seconds:g} s {result.seen}", markup=False)
+    stages.close()
     results = [(row, ledger.read(row.table).get(row.name)) for row in chosen]
     console.print(summary.table(results))
     return 0 if all(result and result.verdict == "proven" for _, result in results) else 1
+
+
+class Stages:
+    """The whole lab's stage, and a small one for rows about the engine; each is made when it is wanted."""
+
+    def __init__(self, name: str, tell: Callable[[str], None]) -> None:
+        self._make = {
+            True: lambda: Stage(f"{name}-pair", tell, PAIR),
+            False: lambda: Stage(name, tell),
+        }
+        self._made: dict[bool, Stage] = {}
+
+    def of(self, row: Row) -> Stage:
+        """Return the stage that a row is put to the test on."""
+        small = row.table in SMALL
+        return self._made.get(small) or self._made.setdefault(small, self._make[small]())
+
+    def close(self) -> None:
+        """Give back what the stages hold of the file system; their twins stay for the next run."""
+        for stage in self._made.values():
+            stage.close()
 
 
 def choose(names: Sequence[str]) -> list[Row]:

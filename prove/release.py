@@ -29,6 +29,16 @@ hosts = environment.inventory()
     return ("inventories/lab.py", "", text)
 
 
+def only(*hosts: str) -> Edit:
+    """Let the lab have these hosts alone, and no databases."""
+    text = f"""
+chosen = {{"hosts": tuple(map(environment.host, {hosts!r})), "databases": ()}}
+environment = environment.model_copy(update=chosen)
+hosts = environment.inventory()
+"""
+    return ("inventories/lab.py", "", text)
+
+
 ACT = """
 
 from deploys._ops.operation import operation as operation_  # noqa: E402

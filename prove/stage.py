@@ -8,8 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from control import places
 from control.verification import ALONE, LEAN
 from inventories.model import Environment, load
-from prove import ledger
+from prove import ledger, release
 from prove.process import Ended, run
 from prove.row import require
 from prove.tree import Edit, lent
@@ -63,10 +63,19 @@ class Verification:
 
 
 class Stage:
-    """The twin `name` of the lab, and the commands of the project on it."""
+    """The twin `name` of the lab, and the commands of the project on it.
 
-    def __init__(self, name: str, tell: Callable[[str], None]) -> None:
-        self.environment: Environment = load(ENVIRONMENT)
+    Of the whole lab, or of `hosts` alone: what a row says of the engine is the same for two as for all, and
+    two are deployed in a tenth of the time. The tree that the commands run from declares only those then.
+    """
+
+    def __init__(self, name: str, tell: Callable[[str], None], hosts: Sequence[str] = ()) -> None:
+        whole: Environment = load(ENVIRONMENT)
+        chosen = {"hosts": tuple(whole.host(host) for host in hosts), "databases": ()}
+        self.environment = whole.model_copy(update=chosen) if hosts else whole
+        self._edits = (release.only(*hosts),) if hosts else ()
+        self._lent = ExitStack()
+        self._top = None if hosts else TOP
         self.name = name
         self.twin = Twin(self.environment, name=name)
         self.tell = tell
@@ -74,11 +83,27 @@ class Stage:
         """When the row's starting state was ready: making it is not the row's time."""
         self._kept = places.home() / "proving" / name
         """What the controller knew at each snapshot: it goes back together with the disks."""
+        self._label = ""
+        """The state that all hosts were brought to last."""
+        self._touched: tuple[str, ...] = ()
+        """The hosts that may have left it since; none: all of them may have."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names of the lab's hosts."""
         return tuple(host.name for host in self.environment.hosts)
+
+    @property
+    def top(self) -> Path:
+        """The tree that the commands run from; a copy is lent until `close`."""
+        if self._top is None:
+            self._top = self._lent.enter_context(lent(self._edits))
+        return self._top
+
+    def close(self) -> None:
+        """Give the copy of the tree back."""
+        self._lent.close()
+        self._top = None if self._edits else TOP
 
     def env(self, **more: str) -> dict[str, str]:
         """Return the environment of the project's commands: no terminal, this twin."""
@@ -86,15 +111,16 @@ class Stage:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         return {**kept, **own, **more}
 
-    def python(self, *argv: str, top: Path = TOP, timeout: float = 300, **env: str) -> Ended:
+    def python(self, *argv: str, top: Path | None = None, timeout: float = 300, **env: str) -> Ended:
         """Run a module or file with the project's Python, in a tree of the project."""
+        top = top or self.top
         return run([sys.executable, *argv], top, self.env(PYTHONPATH=str(top), **env), timeout)
 
-    def invoke(self, *argv: str, top: Path = TOP, timeout: float = 300, **env: str) -> Ended:
+    def invoke(self, *argv: str, top: Path | None = None, timeout: float = 300, **env: str) -> Ended:
         """Run `invoke ...` in a tree of the project."""
         return self.python("-m", "invoke", *argv, top=top, timeout=timeout, **env)
 
-    def deploy(self, *argv: str, top: Path = TOP, timeout: float = 900) -> Ended:
+    def deploy(self, *argv: str, top: Path | None = None, timeout: float = 900) -> Ended:
         """Run `invoke deploy --env lab`; the first one installs everything on five hosts of one machine."""
         return self.invoke("deploy", "--env", ENVIRONMENT, *argv, top=top, timeout=timeout)
 
@@ -104,7 +130,7 @@ class Stage:
             report = Path(directory) / "report.json"
             words = ("--env", ENVIRONMENT, "--twin", self.name, "--report", str(report), *argv)
             command = [sys.executable, "-m", "pytest", "verify/", *LEAN, *words]
-            ended = run(command, TOP, self.env(PYTHONPATH=str(TOP)) | ALONE, timeout)
+            ended = run(command, self.top, self.env(PYTHONPATH=str(self.top)) | ALONE, timeout)
             require(report.exists(), f"verify left no report: {ended.tail}")
             checks = json.loads(report.read_text(encoding="utf-8"))["checks"]
         return Verification({check["id"]: check for check in checks}, ended)
@@ -122,7 +148,7 @@ class Stage:
         leads = ((office.name, its.name) for office in offices(self.environment) for its, _ in office.tunnels)
         return self.twin.office(next(name for name, its in leads if its == host))
 
-    def planned(self, top: Path = TOP) -> list[str]:
+    def planned(self, top: Path | None = None) -> list[str]:
         """Return the steps that a deploy would do now, as `host: step`."""
         told = self.invoke("plan", "--env", ENVIRONMENT, "--json", top=top).expect(0, 2)
         events = [json.loads(line) for line in told.stdout.splitlines()]
@@ -133,8 +159,11 @@ class Stage:
         """Bring every host to what a provider delivers."""
         self._at(f"fresh-{ledger.digest('twin', 'inventories')}", self._boot)
 
-    def healthy(self) -> None:
-        """Bring every host to a verified deploy of this tree."""
+    def healthy(self, *touches: str) -> None:
+        """Bring every host to a verified deploy of this tree.
+
+        A row that says which hosts it touches leaves the others as they are for the next one.
+        """
         self._at(f"healthy-{ledger.digest(*HARDENING)}", self._harden)
         for host in self.environment.hosts:
             if host.strongswan:
@@ -145,6 +174,7 @@ class Stage:
                 )
             if count := len(list(host.compose.containers())) if host.compose else 0:
                 self.sh(host.name, SETTLED.format(count=count), timeout=130)
+        self._touched = touches
         self.started = time.monotonic()
 
     def baseline(self) -> Verification:
@@ -188,7 +218,7 @@ class Stage:
 
     def copy(self, edits: Iterable[Edit] = ()) -> AbstractContextManager[Path]:
         """Lend a copy of the tree, changed."""
-        return lent(edits)
+        return lent((*self._edits, *edits))
 
     def _at(self, label: str, make: Callable[[], None]) -> None:
         memory = self._kept / label
@@ -196,12 +226,15 @@ class Stage:
         if memory.is_dir() and label in self.twin.snapshots():
             shutil.rmtree(state, ignore_errors=True)
             shutil.copytree(memory, state, symlinks=True)
-            if not self.twin.status().up:
+            alive = self.twin.status().up
+            if not alive:
                 self.twin.up()
-            self.twin.restore(label)
+            self.twin.restore(label, *(self._touched if alive and label == self._label else ()))
+            self._label, self._touched = label, ()
             self.started = time.monotonic()
             return
         self.tell(f"makes the state {label}")
+        self._label, self._touched = "", ()
         make()
         self.twin.snapshot(label)
         shutil.rmtree(memory, ignore_errors=True)
@@ -228,6 +261,7 @@ class Stage:
 
     def erase(self) -> None:
         """Leave nothing of this stage on the machine."""
+        self.close()
         self.twin.erase()
         shutil.rmtree(self._kept, ignore_errors=True)
         shutil.rmtree(places.state_of(self.name), ignore_errors=True)

@@ -72,6 +72,10 @@ class Gateway:
         """The office's nodes, from outside in."""
         return self.office.nodes
 
+    def ends(self, *hosts: str) -> bool:
+        """Say whether a tunnel of one of these hosts ends here."""
+        return any(host.name in hosts for host, _ in self.office.tunnels)
+
     @property
     def log(self) -> Path:
         """What the gateway's daemon prints."""
@@ -248,13 +252,14 @@ class Gateways:
         """Power on what is not."""
         self._each(Gateway.start)
 
-    def renew(self) -> None:
-        """End all of them; what was made wrong is forgotten."""
-        self._each(Gateway.renew)
+    def renew(self, *hosts: str) -> None:
+        """End all of them, or those that these hosts lead to; what was made wrong is forgotten."""
+        self._each(Gateway.renew, *hosts)
 
-    def _each(self, do: Callable[[Gateway], None]) -> None:
+    def _each(self, do: Callable[[Gateway], None], *hosts: str) -> None:
+        chosen = [each for each in self.all.values() if not hosts or each.ends(*hosts)]
         with ThreadPoolExecutor() as pool:
-            list(pool.map(do, self.all.values()))
+            list(pool.map(do, chosen))
 
 
 def _end(daemon: Vici, names: Iterable[str]) -> None:

@@ -50,21 +50,23 @@ class Snapshots:
         shutil.rmtree(target, ignore_errors=True)
         new.rename(target)
 
-    def put_back(self, label: str) -> None:
-        """Give all hosts the disks of a label; they are off afterwards."""
+    def put_back(self, label: str, hosts: Collection[str] = ()) -> None:
+        """Give all hosts the disks of a label, or these alone without the databases; they are off then."""
         source = self._of(label)
         if not source.is_dir():
             known = f"It has: {', '.join(self.labels())}." if self.labels() else "It has none at all."
             raise TrunklineError(f"The twin {self.twin} has no snapshot {label}.", known)
-        absent = [k.host.name for k in self.keepers if not (source / f"{k.host.name}.img").exists()]
+        wanted = [keeper for keeper in self.keepers if not hosts or keeper.host.name in hosts]
+        absent = [k.host.name for k in wanted if not (source / f"{k.host.name}.img").exists()]
         if absent:
             raise TrunklineError(
                 f"The snapshot {label} has no disk of {', '.join(absent)}.", "Take a new one."
             )
         with ThreadPoolExecutor() as pool:
-            back = pool.submit(self.databases.put_back, source / DATABASES)
-            list(pool.map(lambda keeper: keeper.put_disk_back(source), self.keepers))
-            back.result()
+            back = None if hosts else pool.submit(self.databases.put_back, source / DATABASES)
+            list(pool.map(lambda keeper: keeper.put_disk_back(source), wanted))
+            if back:
+                back.result()
 
     def _of(self, label: str) -> Path:
         if not _LABEL.match(label):

@@ -183,14 +183,17 @@ class Twin:
         with self._locked():
             self._snapshots.take(label)
 
-    def restore(self, label: str) -> None:
-        """Put the disks of a label back and boot all hosts from them; cables, time, names are truthful."""
+    def restore(self, label: str, *hosts: str) -> None:
+        """Put the disks of a label back and boot all hosts from them; cables, time, names are truthful.
+
+        Where hosts are named only they and the offices that they lead to begin anew; the others go on.
+        """
         require()
         refuse_inside()
         with self._locked():
-            self._snapshots.put_back(label)
+            self._snapshots.put_back(label, {self._keeper(host).host.name for host in hosts})
             if self.world.whole():
-                self.world.renew()
+                self.world.renew(*hosts)
             self._bring_up(lambda _: None)
             self.world.offset = 0
             self.world.names.forget()

@@ -110,11 +110,14 @@ class World:
         databases.result()
         gateways.result()
 
-    def renew(self) -> None:
-        """Lay the cables of all offices and private networks anew, and forget what was made wrong there."""
+    def renew(self, *hosts: str) -> None:
+        """Lay the cables of all offices and private networks anew, and forget what was made wrong there.
+
+        Where hosts are named only the offices that they lead to.
+        """
         if uses(self.environment):
             between.clear(image_of(self.layout.twin), self.layout)
-        self.gateways.renew()
+        self.gateways.renew(*hosts)
         for link in beside(self.environment):
             if link.addresses:
                 network.attach(self.layout, link.node)

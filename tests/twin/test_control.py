@@ -9,21 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control import history, places
+from prove import release
 from prove.tree import lent
 from twin.twin import Twin
 
 PLAIN = True
-PAIR = """
-environment = environment.model_copy(update={"hosts": environment.hosts[:2], "databases": ()})
-hosts = environment.inventory()
-"""
-"""The lab of the tree that the commands are run from: what they do is the same for two hosts as for all."""
 AGENT = "python3 -I $(ls -t /usr/local/lib/trunkline/agent-*.pyz | head -n 1)"
 HOLD_APT = (
     "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
@@ -38,14 +35,9 @@ CLOUD_INIT_AT_WORK = (
 
 @pytest.fixture(scope="module", autouse=True)
 def top() -> Iterator[Path]:
-    """The tree that the commands are run from."""
-    before = Path.cwd()
-    with lent([("inventories/lab.py", "", PAIR)]) as tree:
-        os.chdir(tree)
-        try:
-            yield tree
-        finally:
-            os.chdir(before)
+    """The tree that the commands are run from: what they do is the same for two hosts as for all."""
+    with lent([release.only("edge1", "edge2")]) as tree, chdir(tree):
+        yield tree
 
 
 def started(twin: Twin, *words: str) -> subprocess.Popen[str]:

@@ -12,6 +12,8 @@ from control.errors import TrunklineError
 from inventories.model import Environment
 from twin.twin import Twin
 
+PLAIN = True
+
 NETWORK = "ip route show; cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net"
 CHANGE = (
     "ip route add 10.9.0.0/16 via 198.51.100.1; echo 1 > /proc/sys/net/ipv4/ip_forward; "
@@ -129,7 +131,7 @@ def test_a_host_that_cannot_boot_says_why(bare: Twin) -> None:
 
 def test_a_host_of_another_release_needs_another_disk(bare: Twin, lab: Environment) -> None:
     edge1 = lab.host("edge1").model_copy(update={"os": "debian13"})
-    changed = lab.model_copy(update={"hosts": (edge1, *lab.hosts[1:])})
+    changed = bare.environment.model_copy(update={"hosts": (edge1, *bare.environment.hosts[1:])})
     with pytest.raises(TrunklineError, match=r"edge1's disk was made for debian12\.\n  Erase the twin"):
         Twin(changed, bare.name).up()
     bare.up()
@@ -139,9 +141,9 @@ def test_a_host_that_is_declared_later_joins(bare: Twin, lab: Environment) -> No
     third = lab.host("edge1").model_copy(
         update={"name": "edge3", "address": type(lab.host("edge1").address)("198.51.100.13/24")}
     )
-    grown = Twin(lab.model_copy(update={"hosts": (*lab.hosts, third)}), bare.name)
+    grown = Twin(bare.environment.model_copy(update={"hosts": (*bare.environment.hosts, third)}), bare.name)
     bare.run("edge1", "touch /root/mark")
     grown.up()
     assert grown.run("edge1", "test -e /root/mark && getent hosts edge3.lab.example").returncode == 0
     bare.up()
-    assert [host.phase for host in bare.status().hosts] == ["ready"] * len(lab.hosts)
+    assert [host.phase for host in bare.status().hosts] == ["ready"] * len(bare.environment.hosts)
