@@ -184,10 +184,7 @@ class Twin:
             self._snapshots.take(label)
 
     def restore(self, label: str, *hosts: str) -> None:
-        """Put the disks of a label back and boot all hosts from them; cables, time, names are truthful.
-
-        Where hosts are named only they and the offices that they lead to begin anew; the others go on.
-        """
+        """Boot all hosts, or these and their offices, from a label; cables, time, names are truthful."""
         require()
         refuse_inside()
         with self._locked():
