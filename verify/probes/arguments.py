@@ -6,7 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
+
+
+class Arguments(argparse.ArgumentParser):
+    """A command line that says in one sentence what is wrong with it, and where to read what is right."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and end with 2, as for every misuse of a command."""
+        said = message.removeprefix("argument ")
+        self.exit(2, f"error: {said}.\n  See what it takes: {self.prog} --help\n")
 
 
 def ports(text: str) -> tuple[int, ...]:
@@ -36,7 +45,7 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with what every probe has: the address, a time limit, a source address, JSON."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    made = Arguments(prog=f"python -m {module}", description=description)
     made.add_argument("address", metavar="HOST", help="IPv4 or IPv6 address, or a name")
     made.add_argument("--timeout", type=float, default=2.0, help="seconds to wait for one answer (default 2)")
     made.add_argument("--source", help="local address to look from")
