@@ -49,7 +49,7 @@ class Fault:
         return Row("faults", self.name, self.claim, self._put, limit=180 + round(self.seconds))
 
     def _put(self, stage: Stage) -> Evidence:
-        before = stage.baseline()
+        before = stage.baseline(self.host, disruptive=self.disruptive)
         stage.healthy(*(() if self.clock_off else (self.host,)))
         wanted = f"{self.host}/{self.check}"
         was = f"{before.verdict(wanted)}, not {self.was}: {_seen(before.entries, wanted)}"

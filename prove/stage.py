@@ -177,12 +177,13 @@ class Stage:
         self._touched = touches
         self.started = time.monotonic()
 
-    def baseline(self) -> Verification:
-        """Return what the checks say of the healthy hosts, disruptive ones included."""
-        path = self._kept / f"healthy-{ledger.digest(*HARDENING)}-{ledger.digest('verify')}.json"
+    def baseline(self, host: str, *, disruptive: bool) -> Verification:
+        """Return what the checks say of a healthy host."""
+        state = f"healthy-{ledger.digest(*HARDENING)}-{ledger.digest('verify')}"
+        path = self._kept / f"{state}-{host}{'-disruptive' if disruptive else ''}.json"
         if not path.exists():
-            self.healthy()
-            seen = self.verify("--disruptive")
+            self.healthy(host)
+            seen = self.verify("--host", host, *(("--disruptive",) if disruptive else ()))
             path.write_text(json.dumps(dict(seen.entries)), encoding="utf-8")
             return seen
         return Verification(json.loads(path.read_text(encoding="utf-8")), Ended((), 0, "", "", 0))
