@@ -53,14 +53,14 @@ def pair(lab: Environment, worker_id: str) -> Iterator[Twin]:
 
 @pytest.fixture(scope="module")
 def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
-    """The twin, running while a file's tests do: a machine's inotify instances carry a dozen hosts only.
+    """The twin as delivered, up while a file's tests run: a machine's inotify instances carry a dozen hosts.
 
     Of the two plain hosts where the file says `PLAIN = True`, else of the whole lab.
     """
     plain = getattr(request.module, "PLAIN", False)
     with nullcontext() if plain else whole_lab():
         held: Twin = request.getfixturevalue("pair" if plain else "kept")
-        held.up()
+        held.restore("bare")  # not as another file left it
         yield held
         held.down()
 
