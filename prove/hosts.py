@@ -7,13 +7,19 @@ from collections.abc import Callable
 from prove.row import Evidence, Row
 from prove.stage import Stage
 
-WHERE = "tests/twin/exhaustive/test_deploys_{}_on_hosts.py"
+WHERE = "tests/twin/exhaustive/test_{}_on_hosts.py"
+FILES = {
+    "agent_guard": "the guard returns a locked-out host, whatever ends meanwhile",
+    "agent_stack": "stacks are converged without a failed request, wherever a converge is killed",
+    "deploys_strongswan": "strongSwan's deploy keeps on real hosts what it promises",
+    "deploys_asterisk": "Asterisk's deploy keeps on real hosts what it promises",
+}
 
 
-def _passes(service: str) -> Callable[[Stage], Evidence]:
+def _passes(name: str) -> Callable[[Stage], Evidence]:
     def put(stage: Stage) -> Evidence:
-        argv = ("-m", "pytest", "-q", "-p", "no:cacheprovider", WHERE.format(service))
-        ended = stage.python(*argv, timeout=1500).expect(0)
+        argv = ("-m", "pytest", "-q", "-p", "no:cacheprovider", WHERE.format(name))
+        ended = stage.python(*argv, timeout=1500, TRUNKLINE_TWIN=f"{stage.name}-hosts").expect(0)
         return {"seconds": ended.seconds, "summary": ended.stdout.rstrip().splitlines()[-1]}
 
     return put
@@ -28,14 +34,5 @@ def _holds(stage: Stage) -> Evidence:
 
 ROWS = (
     Row("hosts", "lab", "every check of the whole lab holds, the disruptive ones too", _holds, limit=900),
-    *(
-        Row(
-            "hosts",
-            service,
-            f"{service}'s deploy keeps on real hosts what it promises",
-            _passes(service),
-            1500,
-        )
-        for service in ("strongswan", "asterisk")
-    ),
+    *(Row("hosts", name.replace("_", "-"), claim, _passes(name), 1500) for name, claim in FILES.items()),
 )

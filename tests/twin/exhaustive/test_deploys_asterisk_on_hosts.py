@@ -20,7 +20,7 @@ from inventories.model import Environment
 from twin.enter import enter_argv
 from twin.twin import Twin
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 TOP = HERE.parent.parent
 PASSWORD = "correct;horse battery: staple"
 OUTSIDE = "+442079460999"

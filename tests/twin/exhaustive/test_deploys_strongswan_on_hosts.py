@@ -16,7 +16,7 @@ from control.engine import ApplyFailed, Engine, StepEvent
 from inventories.model import Environment
 from twin.twin import Twin
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 ONE, TWO = ADDRESSES
 PASSWORD = "correct horse battery: staple"
 FAR = {name: ADDRESSES[other].partition("/")[0] for name, other in OTHER.items()}
