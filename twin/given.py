@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from control import places
-from inventories.model import Environment, Host
+from inventories.model import Environment, Host, RegisteringTrunk
 from inventories.model.ipsec import Certificates
 from inventories.model.strongswan import Peer
 from twin.authority import EXPIRED_DAYS, LEAF_DAYS, Authority
@@ -25,6 +25,7 @@ def given(environment: Environment, twin: str) -> dict[str, str]:
     """Return the secrets that are not ours to choose in a twin, by name; what is missing is made."""
     chosen = {database.password.name for database in environment.databases}
     chosen |= {peer.psk.name for _, peer in _peers(environment) if peer.psk}
+    chosen |= set(_trunks(environment))
     authorities = {database.ca.name: Authority(twin).pem for database in environment.databases}
     return _chosen(twin, chosen) | authorities | _certificates(environment, twin)
 
@@ -44,6 +45,14 @@ def proof_of(environment: Environment, twin: str, peer: Peer, *, expired: bool =
 def _peers(environment: Environment) -> Iterator[tuple[Host, Peer]]:
     for host in environment.hosts:
         yield from ((host, peer) for peer in (host.strongswan.peers if host.strongswan else ()))
+
+
+def _trunks(environment: Environment) -> Iterator[str]:
+    """Yield the names of the passwords that carriers gave us."""
+    for host in environment.hosts:
+        for trunk in host.asterisk.trunks if host.asterisk else ():
+            if isinstance(trunk, RegisteringTrunk):
+                yield trunk.password.name
 
 
 def _certificates(environment: Environment, twin: str) -> dict[str, str]:

@@ -83,7 +83,7 @@ def made(recipe: Recipe, proxy_port: int, progress: Progress) -> Path:
 def _forget_old(images: Iterable[Path]) -> None:
     """Delete images that no disk was made from for a week and that no twin's disk stands on."""
     twins = places.twin_of("any").parent
-    records = (*twins.glob("*/hosts/*/host.json"), *twins.glob("*/world.image"))
+    records = (*twins.glob("*/hosts/*/host.json"), *twins.glob("*/*.image"))
     standing = " ".join(record.read_text() for record in records)
     for path in images:
         if path.is_dir() and path.name not in standing and path.stat().st_mtime < time.time() - WEEK:

@@ -1,7 +1,7 @@
 """The twin's map: which node has which address, how it is wired to the world, and what answers where.
 
-The world is one router. Hosts of one subnet share a bridge in it; controller, stranger and offices stand
-alone behind it. What is private is plugged into a switch that has no way to the world. All of them are
+The world is one router. Hosts of one subnet share a bridge in it; controller, stranger, carriers and offices
+stand alone behind it. What is private is plugged into a switch that has no way to the world. All of them are
 network namespaces `<twin>.<node>`; a twin's name has no dot: none is shared.
 """
 
@@ -17,6 +17,7 @@ from itertools import chain, cycle
 
 from control.errors import TrunklineError
 from inventories.model import Environment, Host
+from twin.carriers import carrier_names, carrier_nodes
 from twin.cgroup import mark
 from twin.offices import beside, offices, private_nodes
 from twin.outside import database_nodes, directories, registries
@@ -132,6 +133,7 @@ def layout_of(environment: Environment, twin: str) -> Layout:
     databases = {node: (address,) for node, _, address in _databases(environment)}
     outer = {office.outer: (office.address,) for office in offices(environment)}
     lone = {CONTROLLER: _controller(environment), STRANGER: STRANGERS, **databases, **outer}
+    lone |= carrier_nodes(environment)
     _refuse_clashes(environment, lone)
     bridges, wires = _subnets(environment, twin)
     for index, (node, addresses) in enumerate(lone.items()):
@@ -171,6 +173,7 @@ def _names(environment: Environment) -> dict[str, tuple[str, ...]]:
     hosts |= dict.fromkeys(registries(environment), (REGISTRY,))
     hosts |= {directory.name: (ACME,) for directory in directories(environment)}
     hosts |= {host: (address,) for _, host, address in _databases(environment)}
+    hosts |= carrier_names(environment)
     servers = dict.fromkeys(server for host in environment.hosts for server in host.time.servers)
     return hosts | {server: (address,) for server, address in zip(servers, cycle(NTP), strict=False)}
 

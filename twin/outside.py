@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from control.errors import TrunklineError
 from inventories.model import Database, Environment
 from inventories.model.certbot import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
+from twin.carriers import carriers
 from twin.offices import offices
 
 HUB = ("registry-1.docker.io", "index.docker.io", "auth.docker.io", "docker.io")
@@ -27,7 +28,7 @@ class Directory:
 def uses(environment: Environment) -> bool:
     """Say whether the environment asks anything outside that the world image is needed for."""
     asked = registries(environment) or directories(environment) or environment.databases
-    return bool(asked or offices(environment))
+    return bool(asked or offices(environment) or carriers(environment))
 
 
 def has_registry(environment: Environment) -> bool:

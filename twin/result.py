@@ -52,6 +52,16 @@ class OfficeStatus:
 
 
 @dataclass(frozen=True)
+class CarrierStatus:
+    """A carrier: `state` is up or off; `changed` names what was made wrong there on purpose."""
+
+    name: str
+    addresses: tuple[str, ...]
+    state: str
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TwinStatus:
     """A whole twin."""
 
@@ -63,3 +73,4 @@ class TwinStatus:
     snapshots: tuple[str, ...]
     ntp_offset: float
     offices: tuple[OfficeStatus, ...] = ()
+    carriers: tuple[CarrierStatus, ...] = ()

@@ -16,17 +16,17 @@ from typing import Any
 
 from control import places
 from control.errors import TrunklineError
-from inventories.model import Environment, Release
+from inventories.model import Environment
 from twin import between, inside, network
 from twin.accounts import remember_accounts
-from twin.archive import Archive, archive
-from twin.authority import Authority
+from twin.archive import archive
+from twin.carriers import carrier_nodes, carriers
 from twin.cgroup import whole
 from twin.disk import make_loop_nodes
+from twin.disks import make_disks
 from twin.enter import enter_argv, refuse_inside
 from twin.gateway import Gateway
-from twin.identity import controller_key, forget_host_keys, pin_host_keys
-from twin.image import image
+from twin.identity import forget_host_keys, pin_host_keys
 from twin.images import baked_of
 from twin.keeper import Keeper
 from twin.layout import layout_of
@@ -39,9 +39,10 @@ from twin.registry import Registry
 from twin.result import Forward, Result, TwinStatus
 from twin.room import leave_room, require_room
 from twin.snapshots import Snapshots
+from twin.softswitch import Softswitch
 from twin.supervisor import HostState
 from twin.world import ACME_ROOT, World
-from twin.world_image import image_of, note, world_image
+from twin.world_image import TELEPHONY, image_of, note, telephony_image, world_image
 
 Progress = Callable[[str], None]
 
@@ -165,8 +166,16 @@ class Twin:
             raise TrunklineError(f"{self.environment.name} has no office {name}.", known)
         return offices[name]
 
+    def carrier(self, name: str) -> Softswitch:
+        """Return a carrier that a trunk leads to, by its name: mostly the trunk's."""
+        found = self.world.softswitches.all
+        if name not in found:
+            known = f"It has: {', '.join(found) or 'none'}."
+            raise TrunklineError(f"{self.environment.name} has no carrier {name}.", known)
+        return found[name]
+
     def cut(self, node: str) -> None:
-        """Pull the network cable of a host, or of an office's node."""
+        """Pull the network cable of a host, or of an office's or a carrier's node."""
         network.set_cable(self.layout, self._node(node), up=False)
 
     def mend(self, node: str) -> None:
@@ -215,7 +224,9 @@ class Twin:
         up = all(host.phase == "ready" for host in hosts)
         forwards, offices = tuple(self.forwards), tuple(map(Gateway.status, self.world.gateways.all.values()))
         kept, offset = self.snapshots(), self.world.offset
-        return TwinStatus(self.name, self.environment.name, up, hosts, forwards, kept, offset, offices)
+        callers = tuple(each.status() for each in self.world.softswitches.all.values())
+        name = self.environment.name
+        return TwinStatus(self.name, name, up, hosts, forwards, kept, offset, offices, callers)
 
     def _refuse_down(self) -> None:
         if not self.world.whole():
@@ -224,7 +235,8 @@ class Twin:
             )
 
     def _node(self, name: str) -> str:
-        return name if name in private_nodes(self.environment) else self._keeper(name).host.name
+        others = (*private_nodes(self.environment), *carrier_nodes(self.environment))
+        return name if name in others else self._keeper(name).host.name
 
     def _keeper(self, host: str) -> Keeper:
         if host not in self.keepers:
@@ -246,8 +258,9 @@ class Twin:
         port = Proxy().take(self.name, source)
         with ThreadPoolExecutor() as pool:
             outside = pool.submit(world_image, source, port, progress) if uses(self.environment) else None
+            calls = carriers(self.environment) and pool.submit(telephony_image, source, port, progress)
             containers = pool.submit(baked_of, self.environment, source, port, progress)
-            self._make_disks(source, port, progress)
+            make_disks(self.environment, self.name, self.keepers.values(), source, port, progress)
             pin_host_keys(self.name, self.environment, [keeper.disk for keeper in self.keepers.values()])
             self.world.start(port)
             for keeper in self.keepers.values():
@@ -255,28 +268,13 @@ class Twin:
                     progress(f"booting {keeper.host.name}")
         if outside:
             note(self.name, outside.result())
+            if calls:
+                note(self.name, calls.result(), TELEPHONY)
             self.world.start_servers(outside.result())
             self.world.fill_registry(containers.result(), progress)
         for keeper in self.keepers.values():
             keeper.settle(120)
         remember_accounts(self.world.acme.known(), self.keepers.values(), progress)
-
-    def _make_disks(self, source: Archive, proxy_port: int, progress: Progress) -> None:
-        key = controller_key(self.name)
-        for keeper in self.keepers.values():
-            if keeper.disk.exists():
-                keeper.disk.refuse_another(keeper.host.os, key)
-        absent = [keeper for keeper in self.keepers.values() if not keeper.disk.exists()]
-        releases: dict[str, Release] = {keeper.host.os: keeper.host.release for keeper in absent}
-        with ThreadPoolExecutor() as pool:
-            built = pool.map(lambda release: image(release, source, proxy_port, progress), releases.values())
-            images = dict(zip(releases, built, strict=True))
-            list(pool.map(lambda keeper: self._make_disk(keeper, images, key, progress), absent))
-
-    def _make_disk(self, keeper: Keeper, images: dict[str, Path], key: str, progress: Progress) -> None:
-        progress(f"making the disk of {keeper.host.name}")
-        image, authority = images[keeper.host.os], Authority(self.name).pem
-        keeper.disk.make(keeper.host, self.environment.domain, image, key, authority)
 
     def _sweep(self) -> None:
         """End and remove whatever carries the twin's name, however it came to be."""

@@ -14,6 +14,7 @@ from inventories.model import Environment
 from twin import between, network
 from twin.acme import Acme
 from twin.authority import Authority
+from twin.carriers import carrier_nodes
 from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
 from twin.databases import Databases
@@ -28,6 +29,7 @@ from twin.outside import database_nodes, uses
 from twin.provider import resolv_conf
 from twin.registry import registry_cell, registry_of
 from twin.result import Forward
+from twin.softswitch import Softswitches
 from twin.world_image import image_of
 
 ACME_ROOT = "acme-root.pem"
@@ -48,6 +50,7 @@ class World:
         self.acme = Acme(environment, layout.twin, directory)
         self.databases = Databases(environment, layout.twin, directory)
         self.gateways = Gateways(environment, layout, directory)
+        self.softswitches = Softswitches(environment, layout, directory)
         self.registry = registry_of(environment, layout.twin)
 
     @property
@@ -82,7 +85,13 @@ class World:
         if not self.whole():
             network.make_world(self.layout)
             databases, private = database_nodes(self.environment), private_nodes(self.environment)
-            for node in (CONTROLLER, STRANGER, *databases.values(), *private):
+            for node in (
+                CONTROLLER,
+                STRANGER,
+                *databases.values(),
+                *private,
+                *carrier_nodes(self.environment),
+            ):
                 network.attach(self.layout, node)
             (self.directory / "world.made").write_text(self._made())
         inside = ["nsenter", f"--net={network.path_of(self.layout.twin, WORLD)}", "--"]
@@ -105,19 +114,22 @@ class World:
         """Start what the environment asks outside, from the world image; what runs already stays."""
         with ThreadPoolExecutor() as pool:
             databases, gateways = pool.submit(self.databases.start), pool.submit(self.gateways.start)
+            softswitches = pool.submit(self.softswitches.start)
             self._start_registry(image)
             self.acme.start(image)
         databases.result()
         gateways.result()
+        softswitches.result()
 
     def renew(self, *hosts: str) -> None:
-        """Lay the cables of all offices and private networks anew, and forget what was made wrong there.
+        """Lay the cables of all offices, carriers and private networks anew, and forget what was made wrong.
 
-        Where hosts are named only the offices that they lead to.
+        Where hosts are named only the offices and carriers that they lead to.
         """
         if uses(self.environment):
             between.clear(image_of(self.layout.twin), self.layout)
         self.gateways.renew(*hosts)
+        self.softswitches.renew(*hosts)
         for link in beside(self.environment):
             if link.addresses:
                 network.attach(self.layout, link.node)

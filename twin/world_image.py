@@ -10,6 +10,8 @@ from inventories.model import RELEASES
 from twin.archive import Archive, Suite
 from twin.image import Progress, Recipe, made
 
+WORLD = "world"
+TELEPHONY = "telephony"
 RELEASE = RELEASES["debian13"]
 PACKAGES = (
     "charon-systemd",
@@ -42,7 +44,7 @@ _PLACES = {"/conf/empty": "", "/data/empty": "", "/run/empty": "", "/dev/empty":
 def world_image(archive: Archive, proxy_port: int, progress: Progress) -> Path:
     """Return the image's directory; build it when this archive state has none yet."""
     recipe = Recipe(
-        name="world",
+        name=WORLD,
         suites=archive.suites(RELEASE),
         packages=PACKAGES,
         files=_PLACES,
@@ -55,17 +57,24 @@ def world_image(archive: Archive, proxy_port: int, progress: Progress) -> Path:
     return made(recipe, proxy_port, progress)
 
 
-def note(twin: str, image: Path) -> None:
+def telephony_image(archive: Archive, proxy_port: int, progress: Progress) -> Path:
+    """Return the directory of the image that carriers run from; stable has no Asterisk."""
+    suites = archive.suites(RELEASES["debian-testing"])
+    recipe = Recipe(TELEPHONY, suites, ("asterisk",), _PLACES)
+    return made(recipe, proxy_port, progress)
+
+
+def note(twin: str, image: Path, name: str = WORLD) -> None:
     """Remember which image a twin's world uses."""
-    path = places.twin_of(twin) / "world.image"
+    path = places.twin_of(twin) / f"{name}.image"
     path.with_suffix(".new").write_text(str(image))
     path.with_suffix(".new").rename(path)
 
 
-def image_of(twin: str) -> Path:
+def image_of(twin: str, name: str = WORLD) -> Path:
     """Return the image that a twin's world uses; TrunklineError where the twin was never up."""
     try:
-        return Path((places.twin_of(twin) / "world.image").read_text())
+        return Path((places.twin_of(twin) / f"{name}.image").read_text())
     except OSError:
         raise TrunklineError(
             f"The twin {twin} was never up.", f"Bring it up: invoke twin.up --twin {twin}"

@@ -21,7 +21,7 @@ from inventories.model import (
 )
 
 HOST = "edge2"
-CARRIER = "203.0.113.76"
+CARRIERS = ("203.0.113.76", "203.0.113.77", "203.0.113.78")
 DID, OTHER_DID = "442079460123", "442079460124"
 PASSWORD = Secret(name="crm_password")
 SALES = Tenant(
@@ -35,10 +35,11 @@ SALES = Tenant(
 )  # fmt: skip
 SUPPORT = Tenant(name="support", trunk="didco", dids=(OTHER_DID,), application="assistant")
 TRUNKS = (
-    AddressTrunk(name="didco", addresses=(f"{CARRIER}/32", "203.0.113.77/32"), server=CARRIER),
+    AddressTrunk(name="didco", addresses=tuple(f"{each}/32" for each in CARRIERS), server=CARRIERS[0]),
     RegisteringTrunk(
-        name="usco", primary="203.0.113.86", backup="203.0.113.87", user="trunkline", password=PASSWORD,
-        addresses=("203.0.113.86/32",),
+        name="usco", primary="203.0.113.86", backup="203.0.113.87", user="trunkline",
+        password=Secret(name="usco_password"),
+        addresses=("203.0.113.86/32", "203.0.113.87/32"),
     ),
 )  # fmt: skip
 
@@ -91,3 +92,8 @@ def one(host: Host, environment: Environment) -> None:
 def two(host: Host, environment: Environment) -> None:
     """Serve a second tenant as well."""
     serve(declared(host, SALES, SUPPORT), environment)
+
+
+def tcp_gone(host: Host, environment: Environment) -> None:
+    """Serve without a transport, which takes a restart."""
+    serve(declared(host, SALES, SUPPORT, transports=("udp",)), environment)

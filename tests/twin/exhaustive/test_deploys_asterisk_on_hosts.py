@@ -1,4 +1,4 @@
-"""Asterisk on a real host: who gets what from it, an echo both ways, and a change that cuts no call."""
+"""Asterisk on a real host: who gets what from it, an echo both ways, and changes that cut no call."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 
 import asterisk_site
 import pytest
-from asterisk_site import CARRIER, DID, HOST, OTHER_DID
+from asterisk_site import DID, HOST, OTHER_DID
 
-from control.engine import Engine, StepEvent
+from control.engine import ApplyFailed, Engine, StepEvent
 from inventories.model import Environment
 from twin.enter import enter_argv
+from twin.given import given
 from twin.twin import Twin
 
 HERE = Path(__file__).resolve().parents[1]
@@ -45,6 +46,7 @@ class Pbx:
         changed = set()
         with Engine(self.environment, self.twin.name) as engine:
             secrets = {secret.name: PASSWORD for secret in self.environment.secrets()}
+            secrets |= given(self.environment, self.twin.name)
             engine.open(hosts=[HOST], secrets=secrets, deploy=f"asterisk_site:{what}")
             engine.lock("a test", "me")
             engine.confirm([HOST])
@@ -133,12 +135,11 @@ def test_each_party_gets_what_it_must_and_names_give_nothing_away(pbx: Pbx) -> N
     assert pbx.answers("controller", "--to", "echo", "--to", "nobody", "--to", DID) == [401, 401, 401]
     assert pbx.answers("controller", "--to", "echo", "--user", "verify") == [200]
     assert pbx.answers("stranger", "--to", "echo", "--timeout", "1") == [0]
-    carrier = ("--borrow", CARRIER, "--to", DID, "--to", "echo", "--to", OUTSIDE)
-    assert pbx.answers("stranger", *carrier) == [200, 404, 404]
+    assert pbx.answers("carrier-didco", "--to", DID, "--to", "echo", "--to", OUTSIDE) == [200, 404, 404]
 
 
 def test_a_carrier_reaches_no_number_outside(pbx: Pbx) -> None:
-    assert pbx.answers("stranger", "--borrow", CARRIER, "--method", "INVITE", "--to", OUTSIDE) == [404]
+    assert pbx.answers("carrier-didco", "--method", "INVITE", "--to", OUTSIDE) == [404]
 
 
 def test_a_change_of_tenants_is_loaded_while_a_call_goes_on(pbx: Pbx) -> None:
@@ -150,3 +151,17 @@ def test_a_change_of_tenants_is_loaded_while_a_call_goes_on(pbx: Pbx) -> None:
     heard = pbx.seen(call)
     assert sounded(heard), heard
     assert pbx.started() == before
+
+
+def test_what_takes_a_restart_waits_for_the_calls_and_cuts_none(pbx: Pbx) -> None:
+    call, before = pbx.call(45), pbx.started()
+    with pytest.raises(ApplyFailed) as failed:
+        pbx.deploy("tcp_gone")
+    assert "none was cut" in failed.value.message
+    assert "1 active channel" in pbx.run("asterisk -rx 'core show channels count'")
+    assert pbx.started() == before
+    heard = pbx.seen(call)
+    assert sounded(heard), heard
+    assert pbx.deploy("tcp_gone") == {"asterisk: files"}
+    assert pbx.started() != before
+    assert "tcp" not in pbx.run("asterisk -rx 'pjsip show transports'")
