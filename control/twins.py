@@ -92,6 +92,14 @@ def show_status(target: Target, console: Console) -> None:
         ]  # fmt: skip
         console.title("Offices that tunnels lead to:")
         console.table("office", ("Office", "Address", "Tunnel", "PBX", "Wrong on purpose"), lines)
+    if seen.carriers:
+        callers = [
+            (each.name, ", ".join(each.addresses), "ok: up" if each.state == "up" else each.state,
+             ", ".join(each.changed))
+            for each in seen.carriers
+        ]  # fmt: skip
+        console.title("Carriers that trunks lead to:")
+        console.table("carrier", ("Carrier", "Addresses", "State", "Wrong on purpose"), callers)
     if seen.forwards:
         forwards = [(f"{each.address}:{each.port}", each.host, each.what) for each in seen.forwards]
         console.title("Reachable from this machine:")
@@ -104,9 +112,10 @@ def show_status(target: Target, console: Console) -> None:
 
 def enter(target: Target, node: str) -> None:
     """Become a root shell in one host, or in the network of a node. Does not return."""
+    from twin.carriers import carrier_nodes
     from twin.offices import private_nodes
 
-    if node not in (*NODES, *private_nodes(target.environment)):
+    if node not in (*NODES, *private_nodes(target.environment), *carrier_nodes(target.environment)):
         _known(target, node)
     argv = twin_of(target).shell_argv(node)
     os.execvp(argv[0], argv)

@@ -9,7 +9,7 @@ from control.errors import TrunklineError
 from twin.asterisk import Asterisk
 from twin.asterisk_conf import line_of
 from twin.carriers import Carrier
-from twin.sip_heard import TOKEN, Call, Heard, Message, calls
+from twin.sip_heard import TOKEN, Call, Heard, Message
 
 CALLER = "+12025550100"
 PATIENCE = 20.0
@@ -80,11 +80,9 @@ class Outward:
         return self.call().answered
 
     def ended(self, seconds: float) -> Call:
-        """Wait until it is over, so many seconds at most, and its voices are counted."""
+        """Wait until it is over, so many seconds at most, then hang up."""
         self._until(lambda: self.call().over or not self._on(), seconds)
         self.hang_up()
-        now = time.time()
-        self._until(lambda: self._heard.streams()[0] >= min(now, self._last()), 2)
         return self.call()
 
     def hang_up(self) -> None:
@@ -100,16 +98,13 @@ class Outward:
         rows = (row.split("!") for row in self.machine.ask("core show channels concise").splitlines())
         return [row[0] for row in rows if self.token in row]
 
-    def _last(self) -> float:
-        return max((message.at for message in self._messages()), default=0.0)
-
     def _messages(self) -> list[Message]:
         every = self._heard.messages(self._since)
         mine = {m.header("call-id") for m in every if m.header(TOKEN) == self.token}
         return [message for message in every if message.header("call-id") in mine]
 
     def _call(self) -> Call | None:
-        return next(calls(self._messages(), self._heard.streams()[1], self.own), None)
+        return next(self._heard.calls(self._messages(), self.own), None)
 
     def _until(self, claim: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from inventories.model import Environment, stood_in
 from inventories.model.rehearsal import is_rehearsed
 from twin.archive import Suite
+from twin.carriers import carriers
 from twin.esp import has_esp
 from twin.layout import ACME, DNS, NTP, PACKAGES, PACKAGES_PORT, REGISTRY
 from twin.offices import offices
@@ -114,6 +115,9 @@ def _outside(environment: Environment) -> Iterator[Substitution]:
         by = "the twin's own server, password and authority"
         yield Substitution(f"managed {database.kind} {database.name}", by, f"DNS: {database.host}")
     yield from _offices(environment)
+    for carrier in carriers(environment):
+        by = f"Asterisk at {', '.join(carrier.addresses)}"
+        yield Substitution(f"carrier {carrier.name}", by, f"nodes {', '.join(carrier.nodes)}")
 
 
 def _offices(environment: Environment) -> Iterator[Substitution]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from twin.wiretap import MESSAGES, VOICES
 
@@ -17,6 +19,8 @@ NAMES = {0: "ulaw", 3: "gsm", 8: "alaw", 9: "g722", 18: "g729"}
 """Payload types that need no rtpmap (RFC 3551, section 6)."""
 OTHER = {"pcmu": "ulaw", "pcma": "alaw"}
 EVENTS = "telephone-event"
+LATE = 1.0
+"""Seconds that counts may come after the packets."""
 _SHORT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "c": "content-type"}
 _URI = re.compile(r"<([^>]+)>|((?:sips?|tel):[^;>\s]+)")
 _USER = re.compile(r"(?:sips?|tel):([^@;>]*)")
@@ -155,17 +159,29 @@ class Heard:
         every = (Message(**json.loads(line)) for line in lines if line.endswith("}"))
         return [message for message in every if message.at > since]
 
-    def streams(self) -> tuple[float, list[Stream]]:
-        """Return when voices were counted last, and their counts."""
-        try:
-            found = json.loads((self.directory / VOICES).read_text())
-        except (OSError, ValueError):
-            return 0, []
+    def streams(self, until: float = 0) -> list[Stream]:
+        """Return the voices, counted until a time that was; a second later at most as they are."""
+        end, found = time.monotonic() + LATE, self._counted()
+        while found["at"] < until and time.monotonic() < end:
+            time.sleep(0.05)
+            found = self._counted()
         every = (name.split() + counts for name, counts in found["voices"].items())
-        return found["at"], [
+        return [
             Stream(source, target, int(payload), count, first, last)
             for source, target, payload, _, count, first, last in every
         ]
+
+    def calls(self, messages: list[Message], own: tuple[str, ...]) -> Iterator[Call]:
+        """Yield the calls that messages make, with their voices; `own` are the carrier's addresses."""
+        if messages:
+            yield from calls(messages, self.streams(messages[-1].at), own)
+
+    def _counted(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.directory / VOICES).read_text())
+        except (OSError, ValueError):
+            return {"at": 0, "voices": {}}
+        return found
 
 
 def calls(messages: Iterable[Message], streams: list[Stream], own: tuple[str, ...]) -> Iterator[Call]:

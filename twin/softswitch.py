@@ -22,7 +22,7 @@ from twin.given import given
 from twin.layout import Layout
 from twin.outward import CALLER, PATIENCE, Outward
 from twin.result import CarrierStatus
-from twin.sip_heard import TOKEN, Call, Heard, Message, calls
+from twin.sip_heard import TOKEN, Call, Heard, Message
 from twin.world_image import image_of
 
 
@@ -138,9 +138,8 @@ class Softswitch:
         """Return what was called out by this carrier, since its start or `forget`."""
         found = []
         for machine in self.machines.values():
-            heard = Heard(machine.directory)
             theirs = [m for m in self._heard(machine) if not m.header(TOKEN)]
-            found += [*calls(theirs, heard.streams()[1], self.addresses)]
+            found += [*Heard(machine.directory).calls(theirs, self.addresses)]
         return tuple(sorted(found, key=lambda call: call.at))
 
     def messages(self) -> tuple[Message, ...]:
