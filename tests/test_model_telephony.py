@@ -150,6 +150,11 @@ TRUNKS: Sentences = {
         "edge1 asterisk.trunks[didco].addresses: 192.0.2.0/24 holds the controller 192.0.2.10/32, wanted"
         " addresses of the carrier alone; take it out: by its address nobody could tell one from the other",
     ),
+    "a carrier where the host itself is": (
+        with_trunk(addresses=("198.51.100.0/24",)),
+        "edge1 asterisk.trunks[didco].addresses: 198.51.100.0/24 holds this host's own 198.51.100.11, wanted"
+        " addresses of the carrier alone; take it out: whoever calls from here would be the carrier",
+    ),
     "a PBX of the office without a tunnel": (
         with_trunk(addresses=("192.168.150.5/32",)),
         "edge1 asterisk.trunks[didco].addresses: 192.168.150.5/32 is private and behind no tunnel of this"

@@ -35,6 +35,7 @@ def lint_telephony(asterisk: Asterisk, host: Host, environment: Environment) -> 
     yield from _transports(asterisk, host)
     for trunk in asterisk.trunks:
         yield from _trunk(asterisk, host, trunk, environment)
+        yield from _own(asterisk, host, trunk)
     for one, two in combinations(asterisk.trunks, 2):
         yield from _between(asterisk, host, one, two)
     yield from _interfaces(asterisk, host)
@@ -116,6 +117,19 @@ def _trunk(asterisk: Asterisk, host: Host, trunk: Trunk, environment: Environmen
                     "addresses of the carrier alone",
                     "take it out: by its address nobody could tell one from the other",
                 )
+
+
+def _own(asterisk: Asterisk, host: Host, trunk: Trunk) -> Iterator[Problem]:
+    """Yield addresses of a carrier that are the host's own: it would be its own customer."""
+    for network in trunk.addresses:
+        if host.address.ip in network:
+            yield asterisk.problem(
+                host,
+                f"trunks[{trunk.name}].addresses",
+                f"{network} holds this host's own {host.address.ip}",
+                "addresses of the carrier alone",
+                "take it out: whoever calls from here would be the carrier",
+            )
 
 
 def _is_private(network: IPv4Network) -> bool:

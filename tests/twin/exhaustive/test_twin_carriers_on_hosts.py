@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from asterisk_site import CARRIERS, DID
+from asterisk_site import CARRIERS, DID, HOST
 from pbx_on_host import Pbx, deployed
 
 from control.errors import TrunklineError
 from inventories.model import Environment
+from twin import network
+from twin.cgroup import whole
 from twin.forge import forge
 from twin.sip_heard import Call
 from twin.softswitch import Softswitch
@@ -71,17 +73,22 @@ def register(pbx: Pbx) -> None:
 
 
 def qualified(pbx: Pbx, state: str) -> bool:
-    """Let the host ask the primary; say whether it holds it for what is claimed."""
+    """Let the host ask the primary once; say whether it comes to hold it for what is claimed."""
     pbx.run("asterisk -rx 'pjsip qualify usco'")
-    found = re.search(r"usco/\S+ +\S+ +(\w+)", pbx.run("asterisk -rx 'pjsip show contacts'"))
-    return found is not None and found[1] == state
+
+    def shown() -> bool:
+        found = re.search(r"usco/\S+ +\S+ +(\w+)", pbx.run("asterisk -rx 'pjsip show contacts'"))
+        return found is not None and found[1] == state
+
+    return until(shown)
 
 
 def dial(pbx: Pbx, number: str, carrier: Softswitch, seconds: float = 20) -> Call:
     """Let the tenant call out, speak a while and hang up; return what the carrier heard of it."""
+    before = len(carrier.calls())
 
     def claim(true: Callable[[Call], bool]) -> Callable[[], bool]:
-        return lambda: any(true(call) for call in carrier.calls()[-1:])
+        return lambda: any(true(call) for call in carrier.calls()[before:])
 
     pbx.run(f"asterisk -rx 'channel originate Local/{number}@out-sales application Milliwatt'")
     assert until(claim(lambda call: call.over or min(call.sent, call.received) > 50), seconds)
@@ -120,6 +127,16 @@ def test_a_call_that_is_begun_goes_on_until_it_is_hung_up(didco: Softswitch) -> 
         assert not begun.call().over
         assert begun.call().sent or until(lambda: begun.call().sent > 0)
     assert begun.call().ended == "carrier"
+
+
+def test_calls_go_on_beside_each_other_and_are_told_apart(didco: Softswitch) -> None:
+    with didco.calling(DID, caller="+12025550101") as one, didco.calling(DID, source=CARRIERS[2]) as two:
+        assert one.answered()
+        assert two.answered()
+        assert (one.call().caller, one.call().source) == ("+12025550101", CARRIERS[0])
+        assert (two.call().source, two.call().over) == (CARRIERS[2], False)
+    assert one.call().call_id != two.call().call_id
+    assert didco.calls() == ()
 
 
 def test_a_call_out_shows_the_route_s_caller_and_is_heard_both_ways(pbx: Pbx, didco: Softswitch) -> None:
@@ -166,12 +183,12 @@ def test_a_registration_is_refused_until_the_carrier_is_told_otherwise(
 
 def test_a_call_goes_by_the_backup_while_the_primary_is_silent(pbx: Pbx, usco: Softswitch) -> None:
     usco.down("primary")
-    assert until(lambda: qualified(pbx, "Unavail"))
+    assert qualified(pbx, "Unavail")
     call = dial(pbx, AMERICAN, usco)
     assert (call.source, call.status, call.answered) == (BACKUP, 200, True)
     assert {its.source for its in usco.calls()} == {BACKUP}
     usco.up("primary")
-    assert until(lambda: qualified(pbx, "Avail"))
+    assert qualified(pbx, "Avail")
     assert dial(pbx, AMERICAN, usco).source == PRIMARY
 
 
@@ -216,3 +233,21 @@ def test_a_restored_carrier_is_truthful_and_remembers_nothing(pbx: Pbx, usco: So
 def test_what_a_carrier_does_not_have_is_told(pbx: Pbx, ask: Callable[[Twin], object], says: str) -> None:
     with pytest.raises(TrunklineError, match=says):
         ask(pbx.twin)
+
+
+def test_everything_is_truthful_again_after_a_restore_and_nothing_is_left_after_down(pbx: Pbx) -> None:
+    twin = pbx.twin
+    twin.snapshot("here")
+    twin.carrier("didco").answers(503)
+    twin.carrier("didco").down(CARRIERS[0])
+    twin.cut("carrier-usco-backup")
+    assert [each.changed for each in twin.status().carriers] == [("answers", "down"), ()]
+    twin.restore("here")
+    assert [each.changed for each in twin.status().carriers] == [(), ()]
+    assert until(lambda: pbx.twin.run(HOST, "asterisk -rx 'core waitfullybooted'").returncode == 0)
+    usco = twin.carrier("usco")
+    assert until(lambda: {its.proxy for its in usco.registrations()} == {"primary", "backup"}, 60)
+    assert twin.carrier("didco").call(DID).status == 200
+    twin.down()
+    assert not network.namespaces_of(twin.name)
+    assert not whole(twin.name).exists()
