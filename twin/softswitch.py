@@ -124,6 +124,7 @@ class Softswitch:
         patience: float = PATIENCE,
     ) -> Iterator[Outward]:
         """Call a number as `call` does, and go on at once; it is hung up at the end of the block."""
+        self._refuse_tls()
         host = host or self.carrier.lines[0][0].name
         proxy, address, place = self._way(host, source)
         token = secrets.token_hex(8)
@@ -136,6 +137,7 @@ class Softswitch:
 
     def calls(self) -> tuple[Call, ...]:
         """Return what was called out by this carrier, since its start or `forget`."""
+        self._refuse_tls()
         found = []
         for machine in self.machines.values():
             theirs = [m for m in self._heard(machine) if not m.header(TOKEN)]
@@ -205,6 +207,13 @@ class Softswitch:
 
     def _heard(self, machine: Asterisk) -> list[Message]:
         return Heard(machine.directory).messages(self._read()["since"])
+
+    def _refuse_tls(self) -> None:
+        if self.carrier.trunk.transport == "tls":
+            raise TrunklineError(
+                f"The trunk {self.name} is over TLS, which a twin's carrier does not speak.",
+                "Rehearse it over udp or tcp.",
+            )
 
     def _way(self, host: str, source: str | None) -> tuple[Proxy, str, str]:
         """Return where a call to a host begins, and the host's own place."""

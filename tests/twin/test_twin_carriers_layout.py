@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from twin.forge import datagram, forge
 from twin.given import given
 from twin.layout import Layout, layout_of
 from twin.outside import uses
+from twin.softswitch import Softswitch
 
 WORDS = Secret(name="usco_password")
 
@@ -131,6 +133,15 @@ def test_a_carrier_has_the_password_that_the_controller_is_given(
             not in files(usco, proxy, Behaviour(challenge=True), passwords)["pjsip.conf"]
         )
         assert "aors" not in files(usco, proxy, Behaviour(reject=True), passwords)["pjsip.conf"]
+
+
+def test_a_carrier_over_tls_is_told_to_be_none(tmp_path: Path) -> None:
+    trunk = AddressTrunk(name="didco", server=CARRIERS[0], addresses=(f"{CARRIERS[0]}/32",), transport="tls")
+    environment = site(trunk)
+    didco = Softswitch(environment, layout_of(environment, "a"), only(environment), tmp_path)
+    for ask in (lambda: didco.call("900"), didco.calls):
+        with pytest.raises(TrunklineError, match="over TLS, which a twin's carrier does not speak"):
+            ask()
 
 
 def test_a_forged_datagram_has_the_address_and_the_checksum_of_another() -> None:
