@@ -13,6 +13,7 @@ FILES = {
     "agent_stack": "stacks are converged without a failed request, wherever a converge is killed",
     "deploys_strongswan": "strongSwan's deploy keeps on real hosts what it promises",
     "deploys_asterisk": "Asterisk's deploy keeps on real hosts what it promises",
+    "twin_office_pbx": "the PBX behind an office's gateway answers SIP where there is telephony",
     "twin_carriers": "the twin's carriers call, answer, register and fail as they are told",
 }
 

@@ -72,6 +72,20 @@ def files(
     return {"pjsip.conf": "\n".join((head, *parts)), "extensions.conf": _dialplan(behaviour.answers)}
 
 
+def lone(address: str) -> dict[str, str]:
+    """Return the files of a PBX that answers whoever reaches it with an echo, over UDP and TCP."""
+    transports = "\n".join(
+        f"[{way}]\ntype = transport\nprotocol = {way}\nbind = {address}\n" for way in ("udp", "tcp")
+    )
+    anybody = (
+        "[anybody]\ntype = endpoint\ncontext = called\ndisallow = all\nallow = ulaw,alaw\n"
+        "direct_media = no\nidentify_by = ip\n\n"
+        "[from-anywhere]\ntype = identify\nendpoint = anybody\nmatch = 0.0.0.0/0\n"
+    )
+    head = "[global]\ntype = global\nuser_agent = office\nendpoint_identifier_order = ip\n"
+    return {"pjsip.conf": "\n".join((head, transports, anybody)), "extensions.conf": _dialplan(ECHO)}
+
+
 def line_of(carrier: Carrier, proxy: Proxy, host: str, source: str) -> str:
     """Return the name of the endpoint that calls a host from an address."""
     for number, (its, trunk) in enumerate(carrier.lines):

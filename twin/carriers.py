@@ -54,6 +54,11 @@ class Carrier:
         return tuple(proxy.node for proxy in self.proxies)
 
 
+def has_telephony(environment: Environment) -> bool:
+    """Say whether a host of the environment is a telephone exchange."""
+    return any(host.asterisk for host in environment.hosts)
+
+
 def carriers(environment: Environment) -> tuple[Carrier, ...]:
     """Return the carriers: trunks to the same addresses lead to one; who is behind a tunnel is none."""
     found: dict[object, list[tuple[Host, Trunk]]] = {}

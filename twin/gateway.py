@@ -25,12 +25,12 @@ from twin.daemon import Daemon
 from twin.far_side import FarSide, far_side
 from twin.given import proof_of
 from twin.layout import Layout
+from twin.office_pbx import OfficePbx
 from twin.offices import Office, offices
 from twin.result import OfficeStatus
 from twin.vici import Vici
 from twin.world_image import image_of
 
-ECHO_PORT = 5060
 _SAS = ("list-sas", "list-sa")
 
 
@@ -44,6 +44,7 @@ class Gateway:
         self.twin = layout.twin
         self.directory = directory / office.gateway
         self.charon = Charon(self.twin, office.gateway, self.directory)
+        self.behind = OfficePbx(environment, self.twin, office, self.directory)
         self._state = self.directory / "state.json"
         self._loaded = self.directory / "loaded"
 
@@ -92,10 +93,7 @@ class Gateway:
         Daemon(self.directory, "caller").start(
             [sys.executable, "-m", "twin.caller", str(self.charon.data)], group
         )
-        ready = self.directory / "pbx.ready"
-        inside = ["nsenter", f"--net={network.path_of(self.twin, self.office.pbx)}", "--"]
-        echo = [*inside, sys.executable, "-m", "twin.echo", str(ECHO_PORT), str(ready)]
-        Daemon(self.directory, "pbx").start(echo, group, ready)
+        self.behind.start()
 
     def crash(self) -> None:
         """Cut the gateway's power: nobody is told."""
@@ -108,8 +106,8 @@ class Gateway:
 
     def renew(self) -> None:
         """End everything, forget what was made wrong, and lay new cables; `start` starts it."""
-        for name in ("caller", "pbx"):
-            Daemon(self.directory, name).stop(wait=0)
+        Daemon(self.directory, "caller").stop(wait=0)
+        self.behind.end()
         self.charon.crash()
         self._state.unlink(missing_ok=True)
         for node in self.office.nodes:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from inventories.model import Environment, stood_in
 from inventories.model.rehearsal import is_rehearsed
 from twin.archive import Suite
-from twin.carriers import carriers
+from twin.carriers import carriers, has_telephony
 from twin.esp import has_esp
 from twin.layout import ACME, DNS, NTP, PACKAGES, PACKAGES_PORT, REGISTRY
 from twin.offices import offices
@@ -122,9 +122,10 @@ def _outside(environment: Environment) -> Iterator[Substitution]:
 
 def _offices(environment: Environment) -> Iterator[Substitution]:
     found = offices(environment)
+    pbx = "Asterisk" if has_telephony(environment) else "who echoes"
     for office in found:
         nat = ", behind NAT" if office.wan else ""
-        by = f"strongSwan with the peer's parameters at {office.address}{nat}, and who echoes as its PBX"
+        by = f"strongSwan with the peer's parameters at {office.address}{nat}, and {pbx} as its PBX"
         yield Substitution(f"office {office.name}", by, f"nodes {', '.join(office.nodes)}")
     if found:
         by = "values and an authority made for this twin"

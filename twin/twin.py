@@ -20,7 +20,7 @@ from inventories.model import Environment
 from twin import between, inside, network
 from twin.accounts import remember_accounts
 from twin.archive import archive
-from twin.carriers import carrier_nodes, carriers
+from twin.carriers import carrier_nodes, has_telephony
 from twin.cgroup import whole
 from twin.disk import make_loop_nodes
 from twin.disks import make_disks
@@ -258,7 +258,8 @@ class Twin:
         port = Proxy().take(self.name, source)
         with ThreadPoolExecutor() as pool:
             outside = pool.submit(world_image, source, port, progress) if uses(self.environment) else None
-            calls = carriers(self.environment) and pool.submit(telephony_image, source, port, progress)
+            phones = has_telephony(self.environment)
+            calls = pool.submit(telephony_image, source, port, progress) if phones else None
             containers = pool.submit(baked_of, self.environment, source, port, progress)
             make_disks(self.environment, self.name, self.keepers.values(), source, port, progress)
             pin_host_keys(self.name, self.environment, [keeper.disk for keeper in self.keepers.values()])
