@@ -30,7 +30,7 @@ ACCOUNT = "apt-cacher-ng"
 """Its package makes the account."""
 AS_ITSELF = ("setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups", "--")
 PATIENCE = 30
-"""Seconds until it answers; five were too few once on a busy machine."""
+"""Seconds until it answers. Five were too few once, while the machine's network stood still."""
 _PIP = """
 import json
 from pip._internal.configuration import Configuration
