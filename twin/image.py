@@ -105,9 +105,8 @@ def _release_date(suite: Suite, proxy_port: int) -> str:
             text = opener.open(address, timeout=30).read(4096).decode(errors="replace")
             break
         except OSError as error:
-            # The cache answers 503 while another twin has it fetch the very same file, 502 and 504 where
-            # the way to the archive is shut for a moment.
-            if not patience or getattr(error, "code", 503) not in (502, 503, 504):
+            # The cache answers 503 while another twin has it fetch the very same file.
+            if not patience or getattr(error, "code", 503) != 503:
                 raise TrunklineError(
                     f"The archive does not give {address}: {error}.",
                     "Check that `apt-get update` works on this machine.",

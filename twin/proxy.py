@@ -29,8 +29,6 @@ from twin.daemon import Daemon
 ACCOUNT = "apt-cacher-ng"
 """Its package makes the account."""
 AS_ITSELF = ("setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups", "--")
-PATIENCE = 30
-"""Seconds until it answers. Five were too few once, while the machine's network stood still."""
 _PIP = """
 import json
 from pip._internal.configuration import Configuration
@@ -78,7 +76,7 @@ class Proxy:
                 continue
             (self.directory / "port").write_text(str(port))
             self.daemon.start([*AS_ITSELF, *self._program(port)], self.cgroup)
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + 5
             while time.monotonic() < end and self.daemon.alive():
                 if _answers(port):
                     return
