@@ -30,8 +30,8 @@ USER 1000
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A repository with one thing to build, and a cache of its own."""
+def place(twin: Twin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A repository with one thing to build, and a cache of its own: not the twin's, which is up before."""
     top = tmp_path_factory.mktemp("repository")
     (top / "app/data").mkdir(parents=True)
     (top / "app/Dockerfile").write_text(DOCKERFILE)
