@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 
 from rich.console import Console
@@ -37,16 +37,22 @@ def run(rows: Sequence[str] = (), *, list_only: bool = False, again: bool = Fals
         console.print(summary.table((row, ledger.read(row.table).get(row.name)) for row in chosen))
         return 0
     stages = Stages(os.environ.get("TRUNKLINE_TWIN") or DEFAULT_TWIN, lambda told: console.print(f"  {told}"))
-    for number, row in enumerate(chosen, 1):
-        kept = ledger.read(row.table).get(row.name)
-        if kept and kept.verdict == "proven" and kept.state == now.state and not again and row.id not in rows:
-            continue
-        console.print(f"[{number}/{len(chosen)}] {row.id}: {row.claim}", markup=False)
-        result = put(row, stages.of(row), now)
-        ledger.record(row.table, result, tuple(each.name for each in TABLES[row.table]))
-        summary.write(TABLES.items())
-        console.print(f"  {result.verdict} after {result.seconds:g} s {result.seen}", markup=False)
-    stages.close()
+    with closing(stages):
+        for number, row in enumerate(chosen, 1):
+            kept = ledger.read(row.table).get(row.name)
+            if (
+                kept
+                and kept.verdict == "proven"
+                and kept.state == now.state
+                and not again
+                and row.id not in rows
+            ):
+                continue
+            console.print(f"[{number}/{len(chosen)}] {row.id}: {row.claim}", markup=False)
+            result = put(row, stages.of(row), now)
+            ledger.record(row.table, result, tuple(each.name for each in TABLES[row.table]))
+            summary.write(TABLES.items())
+            console.print(f"  {result.verdict} after {result.seconds:g} s {result.seen}", markup=False)
     results = [(row, ledger.read(row.table).get(row.name)) for row in chosen]
     console.print(summary.table(results))
     return 0 if all(result and result.verdict == "proven" for _, result in results) else 1

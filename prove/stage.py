@@ -66,7 +66,7 @@ class Stage:
     """The twin `name` of the lab, and the commands of the project on it.
 
     Of the whole lab, or of `hosts` alone: what a row says of the engine is the same for two as for all, and
-    two are deployed in a tenth of the time. The tree that the commands run from declares only those then.
+    two are deployed in a fraction of the time. The tree that the commands run from declares only those then.
     """
 
     def __init__(self, name: str, tell: Callable[[str], None], hosts: Sequence[str] = ()) -> None:

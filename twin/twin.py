@@ -8,11 +8,11 @@ from __future__ import annotations
 import fcntl
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from control import places
 from control.errors import TrunklineError
@@ -45,6 +45,7 @@ from twin.world import ACME_ROOT, World
 from twin.world_image import TELEPHONY, image_of, note, telephony_image, world_image
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Twin:
@@ -160,19 +161,18 @@ class Twin:
 
     def office(self, name: str) -> Gateway:
         """Return an office that a tunnel leads to, by its name: mostly the peer's."""
-        offices = self.world.gateways.all
-        if name not in offices:
-            known = f"It has: {', '.join(offices) or 'none'}."
-            raise TrunklineError(f"{self.environment.name} has no office {name}.", known)
-        return offices[name]
+        return self._outside("office", self.world.gateways.all, name)
 
     def carrier(self, name: str) -> Softswitch:
         """Return a carrier that a trunk leads to, by its name: mostly the trunk's."""
-        found = self.world.softswitches.all
-        if name not in found:
-            known = f"It has: {', '.join(found) or 'none'}."
-            raise TrunklineError(f"{self.environment.name} has no carrier {name}.", known)
-        return found[name]
+        return self._outside("carrier", self.world.softswitches.all, name)
+
+    def _outside(self, kind: str, known: Mapping[str, T], name: str) -> T:
+        if name not in known:
+            raise TrunklineError(
+                f"{self.environment.name} has no {kind} {name}.", f"It has: {', '.join(known) or 'none'}."
+            )
+        return known[name]
 
     def cut(self, node: str) -> None:
         """Pull the network cable of a host, or of an office's or a carrier's node."""

@@ -65,6 +65,19 @@ def test_a_snapshot_of_a_running_host_holds_what_was_just_written(bare: Twin) ->
     assert set(bare.snapshots()) == before | {"numbers"}
 
 
+def test_one_host_is_restored_while_the_other_goes_on_with_what_it_has(bare: Twin) -> None:
+    leader = bare.state("edge2").leader
+    for host in ("edge1", "edge2"):
+        assert bare.run(host, "touch /root/left; sync").returncode == 0
+    bare.restore("bare", "edge1")
+    assert bare.run("edge1", "test -e /root/left").returncode == 1
+    assert bare.run("edge2", "test -e /root/left").returncode == 0
+    assert bare.state("edge2").leader == leader
+    with pytest.raises(TrunklineError, match=r"has no host moon"):
+        bare.restore("bare", "moon")
+    assert bare.state("edge2").leader == leader
+
+
 def test_a_snapshot_that_does_not_exist_is_named(twin: Twin) -> None:
     kept = ", ".join(twin.snapshots())
     assert "bare" in kept
