@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 import pytest
 from one_lab import whole_lab
 
 from inventories.model import Environment, load
+from prove.tables import PAIR
 from twin.room import PATIENCE
 from twin.twin import Twin
 
@@ -35,8 +36,14 @@ def _kept(environment: Environment, name: str) -> Iterator[Twin]:
         twin.erase()
 
 
+def _of(lab: Environment, hosts: Sequence[str], name: str) -> Iterator[Twin]:
+    alone = {"hosts": tuple(lab.host(host) for host in hosts)}
+    used = {"databases": lab.databases if any(host.compose for host in alone["hosts"]) else ()}
+    yield from _kept(lab.model_copy(update=alone | used), name)
+
+
 @pytest.fixture(scope="session")
-def kept(lab: Environment, worker_id: str) -> Iterator[Twin]:
+def whole(lab: Environment, worker_id: str) -> Iterator[Twin]:
     """A twin of the whole lab.
 
     Where several files are tested at a time (pytest-xdist) each process has one of its own.
@@ -47,19 +54,24 @@ def kept(lab: Environment, worker_id: str) -> Iterator[Twin]:
 @pytest.fixture(scope="session")
 def pair(lab: Environment, worker_id: str) -> Iterator[Twin]:
     """A twin of the lab's two plain hosts, for files that need no more: what else the lab has costs time."""
-    plain = {"hosts": (lab.host("edge1"), lab.host("edge2")), "databases": ()}
-    yield from _kept(lab.model_copy(update=plain), f"pair-{worker_id}")
+    yield from _of(lab, PAIR, f"pair-{worker_id}")
+
+
+@pytest.fixture(scope="session")
+def web(lab: Environment, worker_id: str) -> Iterator[Twin]:
+    """A twin of the lab's web server, with the registry and the databases that it asks outside."""
+    yield from _of(lab, ("web1",), f"web-{worker_id}")
 
 
 @pytest.fixture(scope="module")
 def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
     """The twin as delivered, up while a file's tests run: a machine's inotify instances carry a dozen hosts.
 
-    Of the two plain hosts where the file says `PLAIN = True`, else of the whole lab.
+    Of the hosts that the file names in `TWIN`: the `pair`, the `web` server, or else the whole lab.
     """
-    plain = getattr(request.module, "PLAIN", False)
-    with nullcontext() if plain else whole_lab():
-        held: Twin = request.getfixturevalue("pair" if plain else "kept")
+    of = getattr(request.module, "TWIN", "whole")
+    with whole_lab() if of == "whole" else nullcontext():
+        held: Twin = request.getfixturevalue(of)
         held.restore("bare")  # not as another file left it
         yield held
         held.down()

@@ -13,7 +13,7 @@ from agent_on_host import Host, prepare
 
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 DROP_IN = "/etc/ssh/sshd_config.d/10-trunkline.conf"
 SSHD: dict[str, Any] = {

@@ -16,7 +16,7 @@ from twin.enter import enter_argv
 from twin.result import Result
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 HERE = Path(__file__).resolve().parent
 NAME, PASSWORD, OTHER = "console_password", "correct-horse-4711-staple", "wrong-donkey-0815-pin-board"

@@ -20,7 +20,7 @@ from prove import release
 from prove.tree import lent
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 AGENT = "python3 -I $(ls -t /usr/local/lib/trunkline/agent-*.pyz | head -n 1)"
 HOLD_APT = (
     "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "

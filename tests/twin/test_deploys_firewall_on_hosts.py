@@ -13,7 +13,7 @@ from deploys._ops.managed import ManagedFile
 from inventories.model import Environment
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 HOST = "edge2"
 CLOSED, OPEN = 9999, 22

@@ -15,7 +15,7 @@ from inventories.model import Environment, Firewall, Forward, Opening
 from twin.enter import enter_argv
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 TOP = Path(__file__).resolve().parents[2]
 HOST = "edge2"

@@ -17,7 +17,7 @@ from inventories.model import Environment, Firewall, Host, Jail, Opening, Ssh
 from twin.enter import enter_argv
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 TOP = Path(__file__).resolve().parents[2]
 HOST = "edge2"

@@ -33,7 +33,7 @@ from deploys._connector.connection import Connection
 from deploys._connector.route import route_to
 from inventories.model import load
 
-PLAIN = True
+TWIN = "pair"
 lab = load("lab")
 jump, there = (route_to(lab, lab.host(name), sys.argv[1]) for name in ("edge1", "edge2"))
 connection = Connection(replace(there, jumps=(replace(jump, users=("root",)),)))

@@ -16,7 +16,7 @@ from control.places import controller_key_of
 from inventories.model import Environment
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 HOST = "edge1"
 DROP_IN = "/etc/ssh/sshd_config.d/00-test.conf"

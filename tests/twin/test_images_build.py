@@ -19,6 +19,7 @@ from control.images import BuiltImage, image_of
 from inventories.model import Build, Environment
 from twin.twin import Twin
 
+TWIN = "web"
 APP = Build(context="app")
 DOCKERFILE = """\
 FROM python:3.13-slim AS base

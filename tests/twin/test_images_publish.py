@@ -18,6 +18,8 @@ from twin.images.publish import wanted
 from twin.images.recipes import Recipe
 from twin.twin import Twin
 
+TWIN = "web"
+
 
 @pytest.fixture(scope="module")
 def baked(twin: Twin, lab: Environment) -> dict[str, tuple[Recipe, Path]]:

@@ -11,7 +11,7 @@ from deploys._ops.script import command
 from twin.result import Result
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 SETTLE = command("sshd_settle", "ssh.service")
 MAIN_PID = "$(systemctl show -P MainPID ssh.service)"

@@ -12,7 +12,7 @@ from control import places
 from control.errors import TrunklineError
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 CAP_NET_ADMIN, CAP_SYS_MODULE, CAP_SYS_TIME = 12, 16, 25
 """Numbers of capabilities(7)."""

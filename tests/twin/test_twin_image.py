@@ -16,7 +16,7 @@ from twin.archive import archive
 from twin.proxy import Proxy
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 
 def test_a_package_that_the_archive_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

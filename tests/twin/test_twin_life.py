@@ -12,7 +12,7 @@ from control.errors import TrunklineError
 from inventories.model import Environment
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 NETWORK = "ip route show; cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net"
 CHANGE = (

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from one_lab import whole_lab
 
 from inventories.model import Environment
 from twin.cgroup import hierarchies
@@ -23,7 +25,14 @@ RESTLESS = re.compile(
     r"(random|\.state$|-nr$|-state$|pty/nr|ns_last_pid|sched_domain|nf_conntrack_count|loadavg|tainted|quota)"
 )
 """Settings of /proc/sys that change by themselves."""
-UP = "from inventories.model import load; from twin.twin import Twin; Twin(load('lab'), {!r}).up()"
+UP = """
+import sys; from inventories.model import load; from twin.twin import Twin
+lab = load("lab")
+hosts = tuple(host for host in lab.hosts if host.name in sys.argv[2:])
+databases = lab.databases if any(host.compose for host in hosts) else ()
+Twin(lab.model_copy(update={"hosts": hosts, "databases": databases}), sys.argv[1]).up()
+"""
+TWIN = "pair"
 
 
 def settings() -> dict[str, str]:
@@ -97,13 +106,33 @@ def assert_same(before: dict[str, object], after: dict[str, object]) -> None:
             assert now == was, thing
 
 
-@pytest.fixture
-def spare(lab: Environment) -> Iterator[Twin]:
-    """A twin of the lab that is not up, under a name of its own."""
-    twin = Twin(lab, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-spare")
+@contextmanager
+def lent(environment: Environment, name: str) -> Iterator[Twin]:
+    """Lend a twin that is not up, under a name of its own."""
+    twin = Twin(environment, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-{name}")
     twin.erase()
     yield twin
     twin.erase()
+
+
+@pytest.fixture
+def spare(lab: Environment) -> Iterator[Twin]:
+    """A twin of the whole lab that is not up."""
+    with whole_lab(), lent(lab, "spare") as twin:
+        yield twin
+
+
+@pytest.fixture
+def small(twin: Twin) -> Iterator[Twin]:
+    """A second twin of the two plain hosts that is not up."""
+    with lent(twin.environment, "small-spare") as small:
+        yield small
+
+
+def up(twin: Twin) -> subprocess.Popen[bytes]:
+    """Bring a twin up by a process that can be killed."""
+    hosts = [host.name for host in twin.environment.hosts]
+    return subprocess.Popen([sys.executable, "-c", UP, twin.name, *hosts], start_new_session=True)
 
 
 def test_a_twin_at_work_leaves_the_machine_as_it_was(spare: Twin) -> None:
@@ -123,7 +152,7 @@ def test_a_twin_at_work_leaves_the_machine_as_it_was(spare: Twin) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_twin_killed_while_it_came_up_is_cleaned_away(spare: Twin, seed: int) -> None:
     before = machine(spare.name)
-    process = subprocess.Popen([sys.executable, "-c", UP.format(spare.name)], start_new_session=True)
+    process = up(spare)
     time.sleep(random.Random(seed).uniform(0.4, 3.5))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -132,38 +161,38 @@ def test_a_twin_killed_while_it_came_up_is_cleaned_away(spare: Twin, seed: int) 
 
 
 def test_the_making_of_an_image_ends_with_the_command_that_wanted_it(
-    twin: Twin, spare: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRUNKLINE_CACHE", str(tmp_path))
-    before = machine(spare.name)
-    process = subprocess.Popen([sys.executable, "-c", UP.format(spare.name)])
+    before = machine(small.name)
+    process = up(small)
     while not [*tmp_path.glob("images/*.building/usr/bin/dpkg")]:
         assert process.poll() is None
         time.sleep(0.05)
     process.kill()
     process.wait()
-    spare.down()
+    small.down()
     end = time.monotonic() + 5
     while str(tmp_path) in (
         left := subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     ):
         assert time.monotonic() < end, left
         time.sleep(0.05)
-    assert_same(before, machine(spare.name))
+    assert_same(before, machine(small.name))
 
 
-def test_a_twin_killed_while_it_came_up_comes_up_again(spare: Twin) -> None:
+def test_a_twin_killed_while_it_came_up_comes_up_again(small: Twin) -> None:
     for moment in (0.7, 1.3, 2.0):
-        process = subprocess.Popen([sys.executable, "-c", UP.format(spare.name)], start_new_session=True)
+        process = up(small)
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    spare.up()
+    small.up()
     for host in ("edge1", "edge2"):
-        assert spare.run(host, "systemctl is-system-running").stdout == "running\n"
+        assert small.run(host, "systemctl is-system-running").stdout == "running\n"
 
 
-def test_two_commands_at_once_take_turns(spare: Twin) -> None:
-    both = [subprocess.Popen([sys.executable, "-c", UP.format(spare.name)]) for _ in range(2)]
+def test_two_commands_at_once_take_turns(small: Twin) -> None:
+    both = [up(small) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
-    assert all(spare.state(host).boots == 1 for host in ("edge1", "edge2"))
+    assert all(small.state(host).boots == 1 for host in ("edge1", "edge2"))

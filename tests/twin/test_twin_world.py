@@ -15,7 +15,7 @@ from inventories.model import Environment
 from twin.layout import NTP
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 OFFSET = """
 import socket, struct, time

@@ -20,7 +20,7 @@ from deploys._ops.script import command
 from prove import ledger
 from twin.twin import Twin
 
-PLAIN = True
+TWIN = "pair"
 
 SETTLE = command("sshd_settle", "ssh.service")
 DEADLINE = 15
