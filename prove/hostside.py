@@ -11,7 +11,8 @@ from typing import Any
 from prove.row import require
 from prove.stage import Stage
 
-AGENT = 'python3 -I "$(ls -t /usr/local/lib/trunkline/agent-*.pyz | head -n 1)"'
+LIBRARY = "/usr/local/lib/trunkline"
+AGENT = f'python3 -I "$(ls -t {LIBRARY}/agent-*.pyz | head -n 1)"'
 DIGESTS = """
 import hashlib, json, os
 def seen(path):
@@ -59,9 +60,10 @@ def agent(stage: Stage, host: str, command: str) -> dict[str, Any]:
 
 def guard(stage: Stage, host: str) -> tuple[float | None, str]:
     """Return when the armed guard returns (Unix time; None when none is armed), and the last outcome."""
-    if not stage.sh(host, "ls /usr/local/lib/trunkline 2>/dev/null || true").strip():
+    told = stage.sh(host, f'[ "$(ls {LIBRARY} 2>/dev/null)" ] || exit 0; {AGENT} guard show')
+    if not told:
         return None, ""
-    shown = agent(stage, host, "guard show")
+    shown = json.loads(told)
     armed, last = shown["armed"], shown["last"]
     deadline = datetime.fromisoformat(armed["deadline"]).timestamp() if armed else None
     return deadline, last["outcome"] if last else ""

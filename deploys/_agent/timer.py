@@ -4,7 +4,9 @@ enabled units.
 A transient timer is forgotten by a reboot. OnCalendar= with Persistent=true keeps the absolute deadline
 over a reboot and fires at boot when it passed meanwhile; OnActiveSec= is the net under a wrong clock and
 begins anew at boot. DefaultDependencies=no, because a calendar timer otherwise waits for time-sync.target
-(systemd.timer(5)), which a host without network never reaches.
+(systemd.timer(5)), which a host without network never reaches. CPUWeight=, because a host that is too
+busy to let anybody in must not be too busy to return; where it cannot be given, systemd goes on without
+(systemd.resource-control(5)), which it would not for Nice=.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ Restart=on-failure
 RestartSec=2s
 TimeoutStartSec=infinity
 OOMScoreAdjust=-900
+CPUWeight=10000
 """
 
 _RECOVER_TEXT = """\
