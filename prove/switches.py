@@ -127,7 +127,7 @@ def _refused(stage: Stage, edits: tuple[Edit, ...], said: tuple[str, ...]) -> Ev
 
 
 def _sick(stage: Stage) -> Evidence:
-    sick = (f"{SHOP}/shop/health.py", "", "\n\nraise SystemExit('this version is never healthy')\n")
+    sick = (f"{SHOP}/shop/health.py", "PARTS:", "raise SystemExit('this version is never healthy')\nPARTS:")
     return _refused(stage, (version(NEW), sick), ("api", "never healthy"))
 
 
