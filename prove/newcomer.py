@@ -64,7 +64,7 @@ def lines() -> tuple[str, str]:
 @contextmanager
 def machine(stage: Stage, host: str) -> Iterator[Callable[[str, int], Ended]]:
     """Lend a bare machine with a clone of this tree: what it yields runs a line there."""
-    twin = Twin(BARE, name=f"{stage.name}-bare")
+    twin = Twin(BARE.model_copy(update={"hosts": (BARE.host(host),)}), name=f"{stage.name}-bare")
     twin.erase()
     twin.up(progress=stage.tell)
     try:
