@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from control import places
+from prove import release
 from prove.process import Ended, run
 from prove.row import Evidence, Row, require
 from prove.stage import Stage
@@ -120,11 +121,11 @@ def _says(name: str, claim: str, argv: tuple[str, ...], *words: str) -> Row:
     def put(stage: Stage) -> Evidence:
         return judged(stage.invoke(*argv, timeout=60), *words)
 
-    return Row("errors", name, claim, put, limit=60)
+    return Row("errors", name, claim, put, 60, release.PAIR)
 
 
 def _row(name: str, claim: str, put: Callable[[Stage], Evidence], limit: int = 180) -> Row:
-    return Row("errors", name, claim, put, limit)
+    return Row("errors", name, claim, put, limit, release.PAIR)
 
 
 ROWS = (

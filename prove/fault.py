@@ -14,6 +14,8 @@ from twin.gateway import Gateway
 from twin.twin import Twin
 
 BAD = ("fail", "warn", "not proven")
+NEIGHBOURS = (("edge1", "edge2"), ("vpn1", "vpn2"))
+"""Hosts that know something of each other: a fault of one is looked for with the other beside it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Fault:
     @property
     def row(self) -> Row:
         """The fault as a row of the table."""
-        return Row("faults", self.name, self.claim, self._put, limit=180 + round(self.seconds))
+        hosts = next((group for group in NEIGHBOURS if self.host in group), (self.host,))
+        return Row("faults", self.name, self.claim, self._put, 180 + round(self.seconds), hosts)
 
     def _put(self, stage: Stage) -> Evidence:
         before = stage.baseline(self.host, disruptive=self.disruptive)

@@ -46,7 +46,7 @@ class Broken:
     @property
     def row(self) -> Row:
         """The break as a row of the table."""
-        return Row("kills", self.name, self.claim, self._put, limit=480)
+        return Row("kills", self.name, self.claim, self._put, 480, release.PAIR)
 
     def _put(self, stage: Stage) -> Evidence:
         stage.seconds_of_a_deploy(first=self.first)

@@ -45,7 +45,7 @@ class Lockout:
     @property
     def row(self) -> Row:
         """The lockout as a row of the table."""
-        return Row("lockouts", self.name, self.claim, self._put, limit=420)
+        return Row("lockouts", self.name, self.claim, self._put, 420, release.PAIR)
 
     def _put(self, stage: Stage) -> Evidence:
         stage.healthy()

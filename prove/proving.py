@@ -16,7 +16,7 @@ from prove import ledger, summary
 from prove.ledger import Result, Subject
 from prove.row import Disproved, Evidence, Row
 from prove.stage import Stage
-from prove.tables import PAIR, SMALL, TABLES
+from prove.tables import TABLES
 
 DEFAULT_TWIN = "prove"
 """Never the lab's own twin: rows break it."""
@@ -59,19 +59,23 @@ def run(rows: Sequence[str] = (), *, list_only: bool = False, again: bool = Fals
 
 
 class Stages:
-    """The whole lab's stage, and a small one for rows about the engine; each is made when it is wanted."""
+    """A stage for each set of hosts that rows take, made when it is wanted; one is up at a time."""
 
     def __init__(self, name: str, tell: Callable[[str], None]) -> None:
-        self._make = {
-            True: lambda: Stage(f"{name}-pair", tell, PAIR),
-            False: lambda: Stage(name, tell),
-        }
-        self._made: dict[bool, Stage] = {}
+        self._name, self._tell = name, tell
+        self._made: dict[tuple[str, ...], Stage] = {}
+        self._last: Stage | None = None
 
     def of(self, row: Row) -> Stage:
         """Return the stage that a row is put to the test on."""
-        small = row.table in SMALL
-        return self._made.get(small) or self._made.setdefault(small, self._make[small]())
+        if row.hosts not in self._made:
+            name = "-".join((self._name, *row.hosts))
+            self._made[row.hosts] = Stage(name, self._tell, row.hosts)
+        stage = self._made[row.hosts]
+        if self._last is not None and self._last is not stage:
+            self._last.twin.down()  # a machine has room for a dozen hosts
+        self._last = stage
+        return stage
 
     def close(self) -> None:
         """Give back what the stages hold of the file system; their twins stay for the next run."""

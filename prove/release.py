@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from prove.tree import Edit
 
 HOST = "edge1"
+PAIR = (HOST, "edge2")
+"""The lab's two plain hosts: what a row says of the engine is the same for them as for all."""
 
 
 def values(**services: Mapping[str, object]) -> Edit:
@@ -30,10 +32,9 @@ hosts = environment.inventory()
 
 
 def only(*hosts: str) -> Edit:
-    """Let the lab have these hosts alone, and no databases."""
+    """Let the lab have these hosts alone."""
     text = f"""
-chosen = {{"hosts": tuple(map(environment.host, {hosts!r})), "databases": ()}}
-environment = environment.model_copy(update=chosen)
+environment = environment.part(*{hosts!r})
 hosts = environment.inventory()
 """
     return ("inventories/lab.py", "", text)

@@ -26,6 +26,8 @@ class Row:
     put: Callable[[Stage], Evidence]
     limit: int = 300
     """Seconds after which the row counts as disproved."""
+    hosts: tuple[str, ...] = ()
+    """The hosts of the lab that it takes; none: all of them."""
     needs: tuple[str, ...] = field(default=())
     """Tables whose recorded results this row reads; they run before it."""
 

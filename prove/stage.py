@@ -71,8 +71,7 @@ class Stage:
 
     def __init__(self, name: str, tell: Callable[[str], None], hosts: Sequence[str] = ()) -> None:
         whole: Environment = load(ENVIRONMENT)
-        chosen = {"hosts": tuple(whole.host(host) for host in hosts), "databases": ()}
-        self.environment = whole.model_copy(update=chosen) if hosts else whole
+        self.environment = whole.part(*hosts) if hosts else whole
         self._edits = (release.only(*hosts),) if hosts else ()
         self._lent = ExitStack()
         self._top = None if hosts else TOP

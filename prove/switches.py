@@ -147,16 +147,16 @@ ROWS = (
     Row(
         "switches", "no-request-fails",
         f"a new image with a migration is deployed under {RATE} requests a second, and none fails",
-        _replaced, limit=600,
+        _replaced, 600, (HOST,),
     ),
     Row(
         "switches", "sick-version-is-not-served",
         "a version whose health check fails leaves the old one serving, and the deploy names it",
-        _sick, limit=900,
+        _sick, 900, (HOST,),
     ),
     Row(
         "switches", "failed-migration-is-not-served",
         "a version whose migration fails leaves the old one serving, and the deploy says why",
-        _unmigrated, limit=900,
+        _unmigrated, 900, (HOST,),
     ),
 )  # fmt: skip

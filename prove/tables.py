@@ -47,7 +47,3 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "canary": canary.ROWS,
     "newcomer": newcomer.ROWS,
 }
-SMALL = ("errors", "lockouts", "kills")
-"""Tables about the engine and about single hosts, whose rows are put to the test on a small lab."""
-PAIR = ("edge1", "edge2")
-"""The hosts of that one."""

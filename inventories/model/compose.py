@@ -191,6 +191,11 @@ class Compose(Service):
             for container in stack.services:
                 yield stack, container
 
+    def databases(self) -> Iterator[str]:
+        """Yield the names of the managed databases that the stacks use."""
+        for stack in self.stacks:
+            yield from stack.databases
+
     def openings(self, host: Host, environment: Environment) -> Iterator[Opening]:
         """Yield the published ports."""
         for stack, container in self.containers():

@@ -60,6 +60,16 @@ class Environment(Record):
                 return host
         raise KeyError(name)
 
+    def part(self, *names: str) -> Environment:
+        """Return the environment of these hosts alone and of the databases that they use.
+
+        KeyError where one is not declared.
+        """
+        hosts = tuple(map(self.host, names))
+        used = {name for host in hosts if host.compose for name in host.compose.databases()}
+        databases = tuple(each for each in self.databases if each.name in used)
+        return self.model_copy(update={"hosts": hosts, "databases": databases})
+
     def database(self, name: str) -> Database:
         """Return one managed database by its name; KeyError when there is none."""
         for database in self.databases:

@@ -72,8 +72,7 @@ def _besides(environment: Environment, host: Host, place: str, name: str) -> Ite
 
 
 def _databases(environment: Environment) -> Iterator[Problem]:
-    stacks = [stack for host in environment.hosts if host.compose for stack in host.compose.stacks]
-    used = {name for stack in stacks for name in stack.databases}
+    used = {name for host in environment.hosts if host.compose for name in host.compose.databases()}
     for name, times in Counter(each.name for each in environment.databases).items():
         place = f"databases[{name}]"
         if times > 1:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
 from one_lab import whole_lab
 
 from inventories.model import Environment, load
-from prove.tables import PAIR
+from prove.release import PAIR
 from twin.room import PATIENCE
 from twin.twin import Twin
 
@@ -36,12 +36,6 @@ def _kept(environment: Environment, name: str) -> Iterator[Twin]:
         twin.erase()
 
 
-def _of(lab: Environment, hosts: Sequence[str], name: str) -> Iterator[Twin]:
-    alone = {"hosts": tuple(lab.host(host) for host in hosts)}
-    used = {"databases": lab.databases if any(host.compose for host in alone["hosts"]) else ()}
-    yield from _kept(lab.model_copy(update=alone | used), name)
-
-
 @pytest.fixture(scope="session")
 def whole(lab: Environment, worker_id: str) -> Iterator[Twin]:
     """A twin of the whole lab.
@@ -54,13 +48,13 @@ def whole(lab: Environment, worker_id: str) -> Iterator[Twin]:
 @pytest.fixture(scope="session")
 def pair(lab: Environment, worker_id: str) -> Iterator[Twin]:
     """A twin of the lab's two plain hosts, for files that need no more: what else the lab has costs time."""
-    yield from _of(lab, PAIR, f"pair-{worker_id}")
+    yield from _kept(lab.part(*PAIR), f"pair-{worker_id}")
 
 
 @pytest.fixture(scope="session")
 def web(lab: Environment, worker_id: str) -> Iterator[Twin]:
     """A twin of the lab's web server, with the registry and the databases that it asks outside."""
-    yield from _of(lab, ("web1",), f"web-{worker_id}")
+    yield from _kept(lab.part("web1"), f"web-{worker_id}")
 
 
 @pytest.fixture(scope="module")

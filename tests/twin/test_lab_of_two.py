@@ -14,13 +14,13 @@ from sampled import proven, sample
 from prove import release
 from prove.row import Row
 from prove.stage import Stage
-from prove.tables import PAIR, TABLES
+from prove.tables import TABLES
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Stage]:
     """A twin of the lab's two plain hosts, for rows about the engine."""
-    stage = Stage(f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-small", print, PAIR)
+    stage = Stage(f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-small", print, release.PAIR)
     stage.erase()
     yield stage
     stage.erase()

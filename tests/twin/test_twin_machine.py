@@ -27,10 +27,8 @@ RESTLESS = re.compile(
 """Settings of /proc/sys that change by themselves."""
 UP = """
 import sys; from inventories.model import load; from twin.twin import Twin
-lab = load("lab")
-hosts = tuple(host for host in lab.hosts if host.name in sys.argv[2:])
-databases = lab.databases if any(host.compose for host in hosts) else ()
-Twin(lab.model_copy(update={"hosts": hosts, "databases": databases}), sys.argv[1]).up()
+name, *hosts = sys.argv[1:]
+Twin(load("lab").part(*hosts), name).up()
 """
 TWIN = "pair"
 
