@@ -23,9 +23,9 @@ VISITORS = 40
 PATIENCE = 15.0
 """Seconds after which an unanswered request has failed."""
 ORDER = b'{"customer": "load", "item": "tea", "quantity": 1}'
-ASKED = ("/api/version", "/", "/api/orders", "/")
-"""Half of it files, as a page with its assets is; each answer of the application has been to the database."""
-ORDERED = 10
+ASKED = ("/api/version", "/", "/", "/", "/api/orders", "/", "/", "/")
+"""A page is mostly files; each answer of the application has been to the database."""
+ORDERED = 20
 """Every so many requests of a visitor one places an order; it is never sent twice."""
 
 
