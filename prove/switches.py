@@ -136,7 +136,11 @@ def _refused(stage: Stage, edits: tuple[Edit, ...], said: tuple[str, ...]) -> Ev
 
 def _sick(stage: Stage) -> Evidence:
     sick = (f"{SHOP}/shop/health.py", "PARTS:", "raise SystemExit('this version is never healthy')\nPARTS:")
-    return _refused(stage, (version(NEW), sick), ("api", "never healthy"))
+    return _refused(
+        stage,
+        (version(NEW), sick),
+        ("api failed", "is unhealthy", "its check ended with 1", "the old version serves"),
+    )
 
 
 def _unmigrated(stage: Stage) -> Evidence:
