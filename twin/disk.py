@@ -15,7 +15,7 @@ import stat
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +163,19 @@ def go_down(mounted: Path) -> None:
         fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
     finally:
         os.close(handle)
+
+
+def thaw(mounted: Path) -> None:
+    """Let a file system go on that a command held still and was killed (ioctl FITHAW).
+
+    What writes to it can neither be ended nor killed until then.
+    """
+    with suppress(OSError):  # it was not frozen, or is not mounted any more
+        handle = os.open(mounted, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(handle, FITHAW, 0)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

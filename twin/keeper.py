@@ -17,7 +17,7 @@ from inventories.model import Host
 from twin.boot import Boot
 from twin.cgroup import Cgroup, cgroup_of
 from twin.daemon import Daemon
-from twin.disk import Disk, frozen, go_down
+from twin.disk import Disk, frozen, go_down, thaw
 from twin.inside import argv_inside
 from twin.result import HostStatus
 from twin.supervisor import HostState, state_of
@@ -69,6 +69,7 @@ class Keeper:
         """Start the host where it does not run; say whether it was started. `wait` waits for it."""
         self._started = not self.supervisor.alive()
         if not self._started:
+            self._thaw()
             return False
         self.kill()
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -103,24 +104,30 @@ class Keeper:
 
     def shut_down(self) -> None:
         """Shut the host down in order; after 30 s by force."""
+        self._thaw()
         self.supervisor.stop(wait=30)
 
     def kill(self) -> None:
         """End the host at once."""
+        self._thaw()
         self.supervisor.stop(wait=0, number=signal.SIGKILL)
         self.cgroup.kill()
         self.cgroup.remove()
 
     def cut_power(self) -> None:
         """End the host at once; what it has not synced to its disk is lost, as on real hardware."""
-        state = self.state
-        if state.alive:
-            go_down(self._mounted(state))
+        if self.state.alive:
+            go_down(self.mounted)
         self.kill()
 
-    def _mounted(self, state: HostState) -> Path:
-        """The disk's mount point, seen through the host's own mount namespace."""
-        return Path(f"/proc/{state.nspawn}/root{self.directory / 'disk'}")
+    def _thaw(self) -> None:
+        if self.state.alive:
+            thaw(self.mounted)
+
+    @property
+    def mounted(self) -> Path:
+        """The disk's mount point, seen through the running host's own mount namespace."""
+        return Path(f"/proc/{self.state.nspawn}/root{self.directory / 'disk'}")
 
     def argv_inside(self, *argv: str) -> list[str]:
         """Return the argv that runs a program inside the host."""
@@ -128,8 +135,7 @@ class Keeper:
 
     def copy_disk(self, directory: Path) -> None:
         """Copy the disk into a directory; a running host stands still for that long."""
-        state = self.state
-        with frozen(self._mounted(state)) if state.alive else nullcontext():
+        with frozen(self.mounted) if self.state.alive else nullcontext():
             self.disk.copy_to(directory / f"{self.host.name}.img")
 
     def put_disk_back(self, directory: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -140,6 +142,26 @@ def test_a_host_that_cannot_boot_says_why(bare: Twin) -> None:
         bare.power_on("edge1")
     disk.with_suffix(".away").rename(disk)
     bare.power_on("edge1")
+
+
+HOLD = """
+import os, signal, sys
+from pathlib import Path
+from twin.disk import frozen
+with frozen(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("end", ["up", "down"])
+def test_a_disk_that_a_killed_snapshot_held_still_goes_on(bare: Twin, end: str) -> None:
+    held = subprocess.run([sys.executable, "-c", HOLD, str(bare.keepers["edge1"].mounted)], timeout=60)
+    assert held.returncode == -signal.SIGKILL
+    bare.run("edge1", "setsid sh -c 'echo 1 > /root/after' > /dev/null 2>&1 &")
+    getattr(bare, end)()
+    assert bare.directory.exists() == (end == "up")
+    bare.up()
+    assert bare.run("edge1", "touch /root/now", timeout=20).returncode == 0
 
 
 def test_a_host_of_another_release_needs_another_disk(bare: Twin, lab: Environment) -> None:
