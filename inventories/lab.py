@@ -1,6 +1,11 @@
 """The laboratory: five droplets and two offices that exist as a twin on this machine."""
 
 from inventories.model import (
+    AddressTrunk,
+    Ami,
+    AmiUser,
+    Ari,
+    Asterisk,
     AuthUser,
     BasicAuth,
     Build,
@@ -11,6 +16,7 @@ from inventories.model import (
     ControllerKey,
     Database,
     Docker,
+    Emergency,
     Environment,
     Fail2ban,
     Files,
@@ -18,12 +24,16 @@ from inventories.model import (
     Health,
     Host,
     Journal,
+    Limits,
     Migration,
     Nginx,
     Opening,
     Peer,
     Proxy,
     Rate,
+    Recording,
+    RegisteringTrunk,
+    Route,
     Secret,
     Site,
     Ssh,
@@ -31,6 +41,7 @@ from inventories.model import (
     Strongswan,
     Swap,
     Sysctl,
+    Tenant,
     Time,
     Updates,
     User,
@@ -169,6 +180,47 @@ branch = Peer(
     ),
 )
 
+telephony = Asterisk(
+    trunks=(
+        AddressTrunk(
+            name="didco",
+            server="sip.didco.lab.example",
+            addresses=("203.0.113.76/32", "203.0.113.77/32", "203.0.113.78/32"),
+            limits=Limits(calls=4, per_minute=60),
+        ),
+        RegisteringTrunk(
+            name="usco",
+            primary="sip1.usco.lab.example",
+            backup="sip2.usco.lab.example",
+            user="trunkline",
+            password=Secret(name="usco_password"),
+        ),
+    ),
+    tenants=(
+        Tenant(
+            name="sales",
+            trunk="didco",
+            dids=("442079460123", "442079460124"),
+            application="assistant",
+            recording=Recording(days=7, minutes_a_day=60, quota_mb=500),
+            routes=(
+                Route(prefix="+44", trunk="didco", caller_id="+442079460123"),
+                Route(prefix="+1", trunk="usco", caller_id="+12025550123", strip=1),
+            ),
+            limits=Limits(calls=3, per_minute=60),
+        ),
+        Tenant(name="us", trunk="usco", dids=("12025550123",), application="assistant"),
+    ),
+    calls=20,
+    transports=("udp", "tcp", "tls"),
+    tls_name="sip.lab.example",
+    drain=20,
+    emergency=Emergency(refused=True),
+    ari=Ari(password=Secret(name="ari_password")),
+    ami=Ami(users=(AmiUser(name="watch", password=Secret(name="ami_password")),)),
+    verification=Secret(name="verify_password"),
+)
+
 environment = Environment(
     name="lab",
     domain="lab.example",
@@ -234,6 +286,16 @@ environment = Environment(
             docker=Docker(),
             nginx=Nginx(sites=(storefront, crm)),
             compose=Compose(stacks=(stack,)),
+            certbot=Certbot(email="ops@lab.example"),
+        ),
+        Host(
+            name="pbx1",
+            os="debian-testing",
+            address="198.51.100.41/24",
+            group="telephony",
+            users=Users(accounts=(deploy,)),
+            time=time,
+            asterisk=telephony,
             certbot=Certbot(email="ops@lab.example"),
         ),
     ),
