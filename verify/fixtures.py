@@ -8,7 +8,8 @@ import pytest
 import testinfra
 
 from inventories.model import Environment, Host
-from verify import crossing, looks, udp_openings, web
+from verify import calls, crossing, looks, sip_asked, udp_openings, web
+from verify.calls import Made, Rung
 from verify.crossing import Arrival
 from verify.looks import Answers
 from verify.observed import Observed
@@ -16,6 +17,7 @@ from verify.probes.dns import Answer
 from verify.probes.ssh import Offer
 from verify.run import RUN
 from verify.seen_ports import Ports
+from verify.sip_asked import Asked
 from verify.snapshot import Snapshot
 from verify.udp_openings import UdpSeen
 from verify.vantage import Vantage
@@ -148,3 +150,27 @@ def on_the_cable(observed: Observed, declared: Host) -> dict[str, Any]:
 def outside(observed: Observed) -> Vantage:
     """The stranger's place in the network."""
     return looks.stranger(observed)
+
+
+@pytest.fixture
+def asked_by_sip(observed: Observed, declared: Host) -> Asked:
+    """What SIP answers to the controller, the carriers and a stranger."""
+    return observed.get("asked_by_sip", declared, sip_asked.sip_asked)
+
+
+@pytest.fixture
+def echoed(observed: Observed, declared: Host) -> dict[str, Any]:
+    """What a call to the echo came to."""
+    return observed.get("echoed", declared, calls.echoed)
+
+
+@pytest.fixture
+def rung(observed: Observed, declared: Host) -> tuple[Rung, ...]:
+    """What became of a call to each number, by the carrier that brings it."""
+    return observed.get("rung", declared, calls.rung)
+
+
+@pytest.fixture
+def made(observed: Observed, declared: Host) -> tuple[Made, ...]:
+    """What became of a call by each route."""
+    return observed.get("made", declared, calls.made)

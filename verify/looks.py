@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inventories.model import Host
-from verify import crossing, web
+from verify import calls, crossing, sip_asked, web
 from verify.collector import collect
 from verify.connection import root_is_let_in
 from verify.observed import Observed
@@ -107,5 +107,9 @@ LOOKS: dict[str, Callable[[Observed, Host], Any]] = {
     "arrivals": crossing.arrivals,
     "introductions": crossing.introductions,
     "on_the_cable": crossing.on_the_cable,
+    "asked_by_sip": sip_asked.sip_asked,
+    "echoed": calls.echoed,
+    "rung": calls.rung,
+    "made": calls.made,
 }
 """By the name of the fixture that hands it over; what the chosen checks need is begun at once."""
