@@ -42,6 +42,8 @@ class Fault:
     """Names that DNS answers with these addresses meanwhile."""
     office: Callable[[Twin, Gateway], object] | None = None
     """What is made wrong meanwhile in the office that the host's first tunnel leads to, before the script."""
+    dropped: tuple[str, ...] = ()
+    """What a firewall in front of the host drops meanwhile, either way (matches of nft(8))."""
     seconds: float = 60
     """How long the script may take."""
 
@@ -97,6 +99,9 @@ class Fault:
                 gateway = stage.office(self.host)
                 later.callback(gateway.restore)
                 self.office(stage.twin, gateway)
+            if self.dropped:
+                later.callback(stage.drop, self.host)
+                stage.drop(self.host, *self.dropped)
             for name, address in self.names:
                 later.callback(stage.twin.dns, name, None)
                 stage.twin.dns(name, address)

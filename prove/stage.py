@@ -21,9 +21,11 @@ from prove import ledger, release
 from prove.process import Ended, run
 from prove.row import require
 from prove.tree import Edit, lent
+from twin import between
 from twin.gateway import Gateway
 from twin.offices import offices
 from twin.twin import Twin
+from twin.world_image import image_of
 
 TOP = ledger.TOP
 ENVIRONMENT = "lab"
@@ -146,6 +148,11 @@ class Stage:
         """Return the office that the first tunnel of a host leads to."""
         leads = ((office.name, its.name) for office in offices(self.environment) for its, _ in office.tunnels)
         return self.twin.office(next(name for name, its in leads if its == host))
+
+    def drop(self, host: str, *matches: str) -> None:
+        """Drop what matches (nft(8)) on a host's cable, both ways, as a provider's firewall would."""
+        lines = [f"{each} drop" for each in matches]
+        between.on_cable(image_of(self.name), self.twin.layout, host, "dropped", lines)
 
     def planned(self, top: Path | None = None) -> list[str]:
         """Return the steps that a deploy would do now, as `host: step`."""

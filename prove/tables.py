@@ -7,6 +7,7 @@ from prove import (
     coverage,
     errors,
     faults,
+    faults_calls,
     faults_certificates,
     faults_containers,
     faults_tunnels,
@@ -16,6 +17,7 @@ from prove import (
     lockouts,
     newcomer,
     switches,
+    torture,
     upkeep,
 )
 from prove.row import Row
@@ -35,6 +37,7 @@ FAULTS = (
     *faults_web.FAULTS,
     *faults_certificates.FAULTS,
     *faults_tunnels.FAULTS,
+    *faults_calls.FAULTS,
 )
 TABLES: dict[str, tuple[Row, ...]] = {
     "errors": errors.ROWS,
@@ -43,6 +46,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "lockouts": lockouts.ROWS,
     "kills": kills.ROWS,
     "switches": switches.ROWS,
+    "torture": torture.ROWS,
     "hosts": hosts.ROWS,
     "canary": canary.ROWS,
     "newcomer": newcomer.ROWS,
