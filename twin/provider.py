@@ -145,8 +145,7 @@ def image_files(suites: Iterable[Suite], apt: dict[str, str]) -> dict[str, str]:
         "/etc/apt/apt.conf.d/00twin": "".join(f'{name} "{value}";\n' for name, value in settings.items()),
         "/etc/dpkg/dpkg.cfg.d/00twin": "force-unsafe-io\n",
         "/etc/ssh/sshd_config.d/50-cloud-init.conf": "PasswordAuthentication yes\n",
-        "/etc/systemd/system/chrony.service.d/00twin.conf": CHRONY,
-        **({"/etc/systemd/system/chrony.service.d/01twin.conf": FORKING} if notifies else {}),
+        "/etc/systemd/system/chrony.service.d/00twin.conf": CHRONY + (FORKING if notifies else ""),
     }
 
 
@@ -160,7 +159,7 @@ ExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS
 """
 NOTIFYING = ("forky", "testing")
 """Suites whose unit waits for chronyd's own word (sd_notify(3)): what is in the background cannot give it."""
-FORKING = "[Service]\nType=forking\nPIDFile=/run/chrony/chronyd.pid\n"
+FORKING = "Type=forking\nPIDFile=/run/chrony/chronyd.pid\n"
 
 
 def host_files(host: str, domain: str, machine_id: str, authorized_keys: str) -> dict[str, str]:
