@@ -11,11 +11,14 @@ KEY_TYPES = ("ssh-", "ecdsa-", "sk-")
 
 
 def settings(text: str) -> dict[str, tuple[str, ...]]:
-    """Read `sshd -T`: keyword to values; a keyword that may stand several times has several."""
+    """Read `sshd -T`: keyword to values; a keyword that may stand several times has several.
+
+    Case does not tell keywords apart (sshd_config(5)): OpenSSH 10.4 writes them as its manual does.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         keyword, _, value = line.partition(" ")
-        found[keyword] = (*found.get(keyword, ()), value)
+        found[keyword.lower()] = (*found.get(keyword.lower(), ()), value)
     return found
 
 

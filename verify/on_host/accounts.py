@@ -60,7 +60,7 @@ def keys(request: Request) -> list[dict[str, str]]:
 
 
 def _key_files(user: str, uid: str, home: str) -> list[str]:
-    said_so = re.search(r"(?m)^authorizedkeysfile (.*)$", _effective(user))
+    said_so = re.search(r"(?mi)^authorizedkeysfile (.*)$", _effective(user))
     patterns = [*(said_so.group(1).split() if said_so else ()), *ALWAYS]
     paths = []
     for pattern in patterns:
