@@ -35,7 +35,8 @@ OF_SERVICE = {
     "/etc/chrony/": "time", "/etc/localtime": "time", "/etc/docker/": "docker",
     "/etc/trunkline/stacks": "compose", "/etc/nginx/": "nginx", "/etc/nginx": "sites",
     "/etc/swanctl/": "strongswan", "/etc/strongswan": "strongswan", "/etc/trunkline/tunnels": "strongswan",
-    "/srv/trunkline/": "sites", "/etc/trunkline/certs": "certbot", "/etc/letsencrypt": "certbot",
+    "/etc/asterisk/": "asterisk", "/srv/trunkline/": "sites",
+    "/etc/trunkline/certs": "certbot", "/etc/letsencrypt": "certbot",
 }  # fmt: skip
 """Whose check tells of such a file, where it does harm."""
 
