@@ -96,7 +96,10 @@ def names(asterisk: Asterisk) -> tuple[str, ...]:
 
 
 def places(observed: Observed, host: Host) -> dict[str, tuple[Trunk, Vantage, str]]:
-    """Return the trunk, the place and the address of each machine of a carrier; none outside a twin."""
+    """Return the trunk, the place and the address of each machine of a carrier; none outside a twin.
+
+    Only of trunks that name their addresses: at others somebody who asks unasked is a stranger, and banned.
+    """
     if not observed.environment.in_twin:
         return {}
     from twin.carriers import carriers
@@ -106,7 +109,7 @@ def places(observed: Observed, host: Host) -> dict[str, tuple[Trunk, Vantage, st
         address: (trunk, _at(trunk, address, enter_argv(observed.instance, proxy.node)), address)
         for each in carriers(observed.environment)
         for its, trunk in each.lines
-        if its.name == host.name
+        if its.name == host.name and trunk.addresses
         for proxy in each.proxies
         for address in proxy.addresses
     }
