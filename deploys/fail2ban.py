@@ -69,6 +69,11 @@ class Bans:
     longest: int
     jails: tuple[Banned, ...]
 
+    @property
+    def always(self) -> tuple[str, ...]:
+        """Whom no jail ever bans, the host itself first."""
+        return ("127.0.0.0/8", "::1", *map(str, self.never))
+
 
 def bans_of(host: Host, environment: Environment) -> Bans:
     """Return this host's jails and whom they never ban."""

@@ -12,7 +12,7 @@ from declared_telephony import DID, OTHER_DID, exchange, pbx, registering, route
 from declared_tunnels import swan
 from deploys_on_fake import PASSWORD, absent, bare, converged, serve, values
 
-from deploys import asterisk, certbot, site
+from deploys import asterisk, certbot, fail2ban, site
 from deploys._engine import secrets
 from inventories.model import (
     Ami,
@@ -120,7 +120,8 @@ def test_the_echo_is_the_controllers_alone_and_asks_for_a_password() -> None:
 
 def test_whoever_is_in_the_tunnel_or_private_is_told_the_inner_address() -> None:
     transports = sections(texts(declared())[f"{ETC}/pjsip_transports.conf"])
-    assert list(transports) == ["udp", "tcp", "tls"]
+    assert list(transports) == ["system", "udp", "tcp", "tls"]
+    assert transports.pop("system") == ["type=system", "timer_t1=100", "timer_b=6400"]
     for lines in transports.values():
         assert "external_media_address=198.51.100.11" in lines
         assert {"local_net=10.0.0.0/8", "local_net=192.168.150.0/24"} <= set(lines)
@@ -223,6 +224,15 @@ def test_fail2ban_reads_what_asterisk_writes() -> None:
     assert logger == ["messages.log => notice,warning,error,security"]
     (jail,) = (jail for jail in one.hosts[0].jails(one) if jail.name == "asterisk")
     assert jail.log == "/var/log/asterisk/messages.log"
+
+
+def test_a_carrier_that_names_no_address_is_not_banned_either() -> None:
+    """Two packets forged in its name would be enough."""
+    text = next(f.content for f in fail2ban.files(declared().hosts[0], declared()) if "jail.local" in f.path)
+    sshd, asterisk_ = text.partition("[asterisk]")[::2]
+    (ignored,) = (line.split() for line in asterisk_.splitlines() if line.startswith("ignoreip"))
+    assert {"127.0.0.0/8", "192.0.2.10/32", "203.0.113.76/32", "sip1.us.test", "sip2.us.test"} <= set(ignored)
+    assert "sip1.us.test" not in sshd
 
 
 def test_a_renewed_certificate_is_taken_over() -> None:

@@ -99,7 +99,10 @@ class Asterisk(Service):
     def jails(self, host: Host, environment: Environment) -> Iterator[Jail]:
         """Yield the jail that reads Asterisk's own log of security events."""
         sip = tuple(each for each in self.openings(host, environment) if each.why.startswith("SIP"))
-        yield Jail(name="asterisk", filter="asterisk", openings=sip, log=LOG, max_retry=3)
+        # Two packets forged in the name of a carrier that names no address would take its trunk away.
+        unnamed = (name for trunk in self.trunks if not trunk.addresses for _, name in trunk.servers)
+        never = tuple(dict.fromkeys(unnamed))
+        yield Jail(name="asterisk", filter="asterisk", openings=sip, log=LOG, max_retry=3, never=never)
 
     def certificates(self, host: Host, environment: Environment) -> Iterator[Certificate]:
         """Yield the certificate of the TLS transport."""

@@ -98,6 +98,8 @@ class Jail(Record):
     max_retry: Count = 5
     find_time: Seconds = 600
     ban_time: Seconds = 3600
+    never: tuple[str, ...] = ()
+    """Names whose addresses it never bans, beside the networks that the host trusts."""
 
 
 class Secret(Record):
