@@ -121,7 +121,8 @@ class Asterisk:
         path = spool / f"{token}.new"
         path.touch(0o600)
         every = [*lines.items(), *(("Setvar", setting) for setting in settings)]
-        path.write_text("".join(f"{name}: {value}\n" for name, value in every))
+        text = "".join(f"{name}: {value}\n" for name, value in every)
+        path.write_text(text.replace(";", "\\;"))  # what follows a bare one is a comment
         shutil.chown(path, *self.cell.ids)
         path.rename(spool / "outgoing" / f"{token}.call")
 
