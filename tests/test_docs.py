@@ -9,8 +9,8 @@ import pytest
 from declared import environment, users
 
 import tasks
-from inventories.model import Host, Secret, checked
-from inventories.model.strongswan import Peer, Strongswan
+from inventories import model
+from inventories.model import checked
 from verify.checks import catalogue
 
 PAGES = sorted((Path(tasks.__file__).parent / "docs").glob("*.md"))
@@ -33,14 +33,15 @@ def test_every_check_that_a_page_names_exists(page: Path) -> None:
     assert named - set(tasks.namespace.task_names) <= known
 
 
-def test_the_tunnel_that_the_page_declares_is_accepted() -> None:
-    page = (Path(tasks.__file__).parent / "docs/vpn.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "host"), [("vpn.md", "vpn1"), ("telephony.md", "pbx1")])
+def test_what_a_page_declares_is_accepted(name: str, host: str) -> None:
+    page = (Path(tasks.__file__).parent / "docs" / name).read_text(encoding="utf-8")
     found = re.search(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert found
-    known = {"Host": Host, "Secret": Secret, "Peer": Peer, "Strongswan": Strongswan, "users": users()}
+    known = {**vars(model), "users": users()}
 
     def declare() -> object:
         exec(found.group(1), known)
-        return environment(known["vpn1"])
+        return environment(known[host])
 
     assert checked(declare)
