@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from inventories.model import Environment, Host
@@ -169,13 +170,17 @@ def test_interfaces_are_closed_outside(
     opened = (o.ports for o in declared.openings(environment) if o.protocol == "tcp")
     asked = {*INTERFACES, *own} - {port for span in opened for port in range(span.first, span.last + 1)}
     around = [place for _, place, _ in places(observed, declared).values()][:1]
-    for place in (*observed.vantages.values(), *around):
+    words = (str(declared.address.ip), "--ports", ranges(asked), "--timeout", "1")
+    everybody = [*observed.vantages.values(), *around]
+    with ThreadPoolExecutor() as pool:
+        looks = [pool.submit(place.probe, "tcp", *words) for place in everybody]
+    for place, look in zip(everybody, looks, strict=True):
         try:
-            seen = place.probe("tcp", str(declared.address.ip), "--ports", ranges(asked), "--timeout", "1")
+            states = {each["port"]: each["state"] for each in look.result()["ports"]}
         except Unseen as error:
             not_proven(str(error))
-        evidence[place.name] = {str(each["port"]): each["state"] for each in seen["ports"]}
-        if reached := [each["port"] for each in seen["ports"] if each["state"] == "open"]:
+        evidence[place.name] = {str(port): state for port, state in states.items()}
+        if reached := [port for port, state in states.items() if state == "open"]:
             fail(f"{place.name} reaches tcp {ranges(reached)}", "closed to everybody outside")
 
 
