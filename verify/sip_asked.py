@@ -115,6 +115,18 @@ def places(observed: Observed, host: Host) -> dict[str, tuple[Trunk, Vantage, st
     }
 
 
+def addresses_of_carriers(observed: Observed, host: Host) -> tuple[str, ...]:
+    """Return every address of every carrier of a host, declared or not; none outside a twin."""
+    if not observed.environment.in_twin:
+        return ()
+    from twin.carriers import carriers
+
+    every = (
+        each for each in carriers(observed.environment) if any(h.name == host.name for h, _ in each.lines)
+    )
+    return tuple(address for each in every for address in each.addresses)
+
+
 def _at(trunk: Trunk, address: str, prefix: list[str]) -> Vantage:
     return Vantage(f"{trunk.name} {address}", tuple(prefix))
 
