@@ -201,7 +201,9 @@ def test_whoever_can_call_out_fails() -> None:
     check = outside.test_nobody_outside_calls_out
     refused = tuple(replace(REPLY, asker=who, status=404) for who in ("controller", "didco 203.0.113.76"))
     assert ended(check, asked(outward=refused)) is None
-    assert isinstance(ended(check, asked(outward=(*refused, replace(REPLY, status=183)))), Failed)
+    assert isinstance(
+        ended(check, asked(outward=(*refused, replace(REPLY, status=487, meaning="ready")))), Failed
+    )
     assert isinstance(ended(check, asked(outward=refused[:1])), NotProven)
 
 
