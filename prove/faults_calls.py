@@ -11,6 +11,13 @@ ETC = "/etc/asterisk"
 PJSIP, SECRETS = f"{ETC}/pjsip.conf", f"{ETC}/pjsip_secrets.conf"
 RELOAD = "asterisk -rx 'module reload res_pjsip.so' > /dev/null; sleep 2"
 """It answers before it has read everything."""
+TRANSPORTS = f"{ETC}/pjsip_transports.conf"
+RESTART = (
+    "systemctl restart asterisk; asterisk -rx 'core waitfullybooted';"
+    " for n in $(seq 60); do [ $(asterisk -rx 'pjsip show registrations' | grep -c ' Registered') -ge 2 ]"
+    " && exit 0; sleep 0.5; done; asterisk -rx 'pjsip show registrations'; exit 1"
+)
+"""Registrations come some seconds after a start."""
 
 
 def endpoint(context: str, setting: str) -> str:
@@ -80,7 +87,7 @@ OUTSIDE = (
         "private-address-told",
         "asterisk.public_address_is_told",
         "a private address in what a carrier is told to send voices to is found",
-        endpoint("from-", "media_address=10.9.9.9"),
+        f"sed -i 's/^external_media_address=.*/external_media_address=10.9.9.9/' {TRANSPORTS}; {RESTART}",
     ),
 )
 CALLS = (
@@ -128,10 +135,7 @@ UPSETS = (
         "timers-by-default",
         "asterisk.backup_takes_over_and_gives_back",
         "a backup that is tried only after half a minute is found",
-        f"sed -i -e 's/^timer_t1=.*/timer_t1=500/' -e 's/^timer_b=.*/timer_b=32000/'"
-        f" {ETC}/pjsip_transports.conf; systemctl restart asterisk; asterisk -rx 'core waitfullybooted';"
-        " for n in $(seq 40); do [ $(asterisk -rx 'pjsip show registrations' | grep -c ' Registered') -ge 2 ]"
-        " && exit 0; sleep 0.5; done; asterisk -rx 'pjsip show registrations'; exit 1",
+        f"sed -i -e 's/^timer_t1=.*/timer_t1=500/' -e 's/^timer_b=.*/timer_b=32000/' {TRANSPORTS}; {RESTART}",
     ),
     Fault(
         "call-limit-removed",
