@@ -87,7 +87,7 @@ OUTSIDE = (
         "private-address-told",
         "asterisk.public_address_is_told",
         "a private address in what a carrier is told to send voices to is found",
-        f"sed -i 's/^external_media_address=.*/external_media_address=10.9.9.9/' {TRANSPORTS}; {RESTART}",
+        endpoint("from-", "media_address=100.64.0.9"),
     ),
 )
 CALLS = (

@@ -110,7 +110,7 @@ def test_calls_go_out_as_declared(made: tuple[Made, ...], evidence: dict[str, An
 
 
 @check(
-    fault="echo-not-taken", needs=(LET_IN, RANGE, "asterisk.public_address_is_told"), applies=has_telephony,
+    fault="echo-not-taken", needs=(LET_IN, RANGE), applies=has_telephony,
     remedy="/var/log/asterisk/messages.log says what became of the call; `pjsip show endpoint verify`.",
 )  # fmt: skip
 def test_echo_is_heard_both_ways(echoed: dict[str, Any], evidence: dict[str, Any]) -> None:
