@@ -87,7 +87,7 @@ OUTSIDE = (
         "private-address-told",
         "asterisk.public_address_is_told",
         "a private address in what a carrier is told to send voices to is found",
-        endpoint("from-", "media_address=100.64.0.9"),
+        endpoint("from-", "media_address=169.254.9.9"),
     ),
 )
 CALLS = (
