@@ -12,6 +12,7 @@ from verify.test_asterisk_outside import LET_IN, TOLD, has_telephony
 from verify.verdict import fail, not_proven, same, warn
 
 RANGE = "asterisk.range_for_voices_is_open"
+ADDRESS = "asterisk.public_address_is_told"
 HEARD = 0.8
 """Share of the packets of a voice that must arrive: 50 a second, and the first ones come late."""
 CLOSE = 0.6
@@ -28,7 +29,7 @@ RING = "asterisk.each_number_rings_at_its_tenant"
 
 @check(
     fault="encryption-asked-of-a-carrier",
-    needs=(TOLD, RANGE),
+    needs=(TOLD, RANGE, ADDRESS),
     remedy="/var/log/asterisk/messages.log says what became of the call; compare with the trunk's record.",
     applies=lambda host: has_telephony(host) and bool(dids(host)),
 )
@@ -90,7 +91,7 @@ def test_recordings_hold_what_was_said(
 
 
 @check(
-    fault="caller-id-overridden", needs=(TOLD, RANGE), applies=dials,
+    fault="caller-id-overridden", needs=(TOLD, RANGE, ADDRESS), applies=dials,
     remedy="Compare the route's caller_id with from_user, callerid and send_pai of the trunk's endpoint.",
 )  # fmt: skip
 def test_calls_go_out_as_declared(made: tuple[Made, ...], evidence: dict[str, Any]) -> None:
