@@ -69,9 +69,14 @@ def test_known_and_unknown_names_get_the_same_answer(asked_by_sip: Asked, eviden
         evidence[method] = f"{len(found)} names: {nobody.partition(chr(10))[0]}"
         if other := {uri: said for uri, said in found.items() if said != nobody}:
             uri, said = next(iter(other.items()))
-            fail(f"{method} {uri}: {said}", f"as to a name that nobody has: {nobody}")
+            fail(f"{method} {uri}: {beside(said, nobody)}", f"{beside(nobody, said)}, as to unknown names")
         if not nobody.startswith("401"):
             fail(f"{method} without a password: {nobody.partition(chr(10))[0]}", "401, whoever is asked for")
+
+
+def beside(one: str, other: str) -> str:
+    """Return the lines of one answer that the other has not."""
+    return "; ".join(line for line in one.splitlines() if line not in other.splitlines()) or "nothing more"
 
 
 def shown(reply: Reply) -> str:
