@@ -122,7 +122,7 @@ class Stage:
         return self.python("-m", "invoke", *argv, top=top, timeout=timeout, **env)
 
     def deploy(self, *argv: str, top: Path | None = None, timeout: float = 900) -> Ended:
-        """Run `invoke deploy --env lab`; the first one installs everything on five hosts of one machine."""
+        """Run `invoke deploy --env lab`; the first one installs everything on the hosts of one machine."""
         return self.invoke("deploy", "--env", ENVIRONMENT, *argv, top=top, timeout=timeout)
 
     def verify(self, *argv: str, timeout: float = 240) -> Verification:

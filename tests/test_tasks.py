@@ -59,15 +59,19 @@ def test_invoke_alone_says_what_this_is_and_lists_every_command() -> None:
 
 MISTAKES = [
     (("show", "--env", "nosuch"), "There is no environment 'nosuch'.", "Known: "),
-    (("plan", "--limit", "edge1,edgex"), "--limit names edgex", "vpn1, vpn2, web1."),
-    (("deploy", "--limit", "edgex"), "--limit names edgex", "vpn1, vpn2, web1."),
+    (("plan", "--limit", "edge1,edgex"), "--limit names edgex", "vpn1, vpn2, pbx1, web1."),
+    (("deploy", "--limit", "edgex"), "--limit names edgex", "vpn1, vpn2, pbx1, web1."),
     (("deploy", "--limit", ","), "--limit names no host.", "separated by commas"),
     (("deploy", "--wait", "soon"), "--wait 'soon' cannot be used.", "a number from 0 to"),
     (("deploy", "--wait=-1"), "--wait '-1' cannot be used.", "a number from 0 to"),
     (("secrets.generate", "psk", "--length", "3"), "--length '3' cannot be used.", "from 16 to 512"),
     (("secrets.set", "Bad-Name"), "'Bad-Name' is no name for a secret.", "small letter"),
-    (("trust", "--replace", "edgex"), "--replace names edgex.", "Hosts: edge1, edge2, vpn1, vpn2, web1."),
-    (("twin.shell", "edgex"), "lab has no host 'edgex'.", "Hosts: edge1, edge2, vpn1, vpn2, web1"),
+    (
+        ("trust", "--replace", "edgex"),
+        "--replace names edgex.",
+        "Hosts: edge1, edge2, vpn1, vpn2, pbx1, web1.",
+    ),
+    (("twin.shell", "edgex"), "lab has no host 'edgex'.", "Hosts: edge1, edge2, vpn1, vpn2, pbx1, web1"),
     (("render", "--host", "edgex"), "--limit names edgex", "Its hosts are"),
 ]
 
