@@ -15,7 +15,7 @@ from inventories.model import ModelError
 
 def test_all_hosts_are_chosen_in_the_inventory_order() -> None:
     chosen = target("lab")
-    assert chosen.names == ["edge1", "edge2", "vpn1", "vpn2", "web1"]
+    assert chosen.names == ["edge1", "edge2", "vpn1", "vpn2", "pbx1", "web1"]
     assert not chosen.limited
 
 
