@@ -125,6 +125,14 @@ def test_a_recording_that_does_not_hold_the_call_fails(recorded: tuple[Recorded,
     assert says in judged.seen
 
 
+def test_where_nobody_can_be_called_by_a_trunk_nothing_is_proven() -> None:
+    judged = ended(inside.test_each_number_rings_at_its_tenant, (RUNG, replace(RUNG, call=None, absent=True)))
+    assert isinstance(judged, NotProven)
+    assert not judged.gates
+    made = Made("sales", route(), "+442079460555", trunk(), None, absent=True)
+    assert isinstance(ended(inside.test_calls_go_out_as_declared, (made,)), NotProven)
+
+
 def test_a_call_out_shows_number_and_caller() -> None:
     shown = replace(CALL, number="+442079460555", caller="+442079460123", identity="+442079460123")
     made = Made("sales", route(), "+442079460555", trunk(), shown, 0.4)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from control.errors import TrunklineError
@@ -106,6 +106,8 @@ class Rung:
     """The number and the Stasis arguments of the channel, as Asterisk itself has them while it goes on."""
     recorded: tuple[Recorded, ...] = ()
     error: str = ""
+    absent: bool = False
+    """Nobody stands at the trunk's other end whom one could call by."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Made:
     call: Call | None
     seconds: float = 0.0
     """From the order to the first answer of the carrier that took it."""
-    error: str = field(default="")
+    error: str = ""
+    absent: bool = False
 
 
 def range_seen(host: Host, environment: Environment, seen: UdpSeen) -> list[UdpRange]:
@@ -140,8 +143,10 @@ def twin_of(observed: Observed) -> Twin:
 
 
 def carrier_of(observed: Observed, host: Host, trunk: Trunk) -> Softswitch | None:
-    """Return the carrier that a trunk leads to; None where it leads to no public one."""
+    """Return the carrier that a trunk leads to; None where it leads to no public one, or to one over TLS."""
     twin = twin_of(observed)
+    if trunk.transport == "tls":
+        return None
     from twin.carriers import carriers
 
     lines = {each.name: [(h.name, t.name) for h, t in each.lines] for each in carriers(observed.environment)}
@@ -202,7 +207,7 @@ def rung(observed: Observed, host: Host) -> tuple[Rung, ...]:
 def _rung(observed: Observed, host: Host, trunk: Trunk, tenant: Tenant, did: str) -> Rung:
     carrier = carrier_of(observed, host, trunk)
     if carrier is None:
-        return Rung(trunk.name, did, tenant.name, None, error=f"no carrier stands for {trunk.name}")
+        return Rung(trunk.name, did, tenant.name, None, absent=True)
     before = tuple(_recordings(observed, host, tenant, ()))
     where = ("", "")
     try:
@@ -268,7 +273,7 @@ def call_out(
     number = dialled(route)
     carrier = carrier_of(observed, host, trunk)
     if carrier is None:
-        return Made(tenant.name, route, number, trunk, None, error=f"no carrier stands for {trunk.name}")
+        return Made(tenant.name, route, number, trunk, None, absent=True)
     name, began = f"{number}@out-{tenant.name}", time.time()
     order = ORIGINATE.format(name=name, seconds=seconds, patience=patience)
     on_host(observed, host, order, patience + seconds + 20)
