@@ -98,7 +98,7 @@ def test_recordings_hold_what_was_said(
 
 
 @check(
-    fault="caller-id-overridden", needs=(TOLD, RANGE, ADDRESS), applies=dials,
+    fault="caller-id-overridden", needs=(TOLD, RANGE, ADDRESS, RING), applies=dials,
     remedy="Compare the route's caller_id with from_user, callerid and send_pai of the trunk's endpoint.",
 )  # fmt: skip
 def test_calls_go_out_as_declared(made: tuple[Made, ...], evidence: dict[str, Any]) -> None:
