@@ -45,7 +45,7 @@ class Fault:
     dropped: tuple[str, ...] = ()
     """What a firewall in front of the host drops meanwhile, either way (matches of nft(8))."""
     seconds: float = 60
-    """How long the script may take."""
+    """How long the script may take, and how much longer than usual the look after it."""
 
     @property
     def row(self) -> Row:
@@ -62,7 +62,7 @@ class Fault:
         with self._lying(stage):
             stage.sh(self.host, self.breaks, timeout=self.seconds)
             options = ("--disruptive",) if self.disruptive else ()
-            after = stage.verify("--host", self.host, *options)
+            after = stage.verify("--host", self.host, *options, timeout=180 + self.seconds)
         require(
             after.verdict(wanted) == self.verdict,
             f"{wanted} said {after.verdict(wanted)}, not {self.verdict}: {_seen(after.entries, wanted)}",

@@ -160,5 +160,5 @@ UPSETS = (
 )
 FAULTS = (
     *(replace(fault, host=HOST) for fault in (*OUTSIDE, *CALLS)),
-    *(replace(fault, host=HOST, disruptive=True, seconds=90) for fault in UPSETS),
+    *(replace(fault, host=HOST, disruptive=True, seconds=240) for fault in UPSETS),
 )

@@ -189,7 +189,8 @@ class Stage:
         path = self._kept / f"{state}-{host}{'-disruptive' if disruptive else ''}.json"
         if not path.exists():
             self.healthy(host)
-            seen = self.verify("--host", host, *(("--disruptive",) if disruptive else ()))
+            options, patience = (("--disruptive",), 420) if disruptive else ((), 240)
+            seen = self.verify("--host", host, *options, timeout=patience)
             path.write_text(json.dumps(dict(seen.entries)), encoding="utf-8")
             return seen
         return Verification(json.loads(path.read_text(encoding="utf-8")), Ended((), 0, "", "", 0))
