@@ -56,7 +56,9 @@ def ended(check: Callable[..., None], *given: Any) -> Judgement | None:
 
 def test_what_is_dialled_begins_as_the_route_and_is_not_barred() -> None:
     assert sip_asked.dialled(route("+44")) == "+442079460555"
-    assert sip_asked.dialled(route("+1")) == "+12079460555"
+    assert sip_asked.dialled(route("+1")) == "+12025550199"
+    assert sip_asked.dialled(route("+1212")) == "+12125550199"
+    assert sip_asked.dialled(route("+49")) == "+495550199"
     awkward = route("+8").model_copy(update={"prefix": "+8"})
     assert not any(sip_asked.dialled(awkward).startswith(each) for each in awkward.barred)
 
@@ -75,7 +77,15 @@ def test_where_we_register_the_customer_s_name_is_shown_and_the_caller_asserted(
 def test_names_and_numbers_outside_are_those_of_the_declaration() -> None:
     asterisk = sip_asked.exchange(one().hosts[0])
     assert sip_asked.names(asterisk) == ("echo", "verify", DID, "didco", "trunkline-nobody")
-    assert sip_asked.outside(asterisk) == ("+442079460555", "112", "911", "999")
+    assert sip_asked.outside(asterisk, in_twin=True) == ("+442079460555", "112", "911", "999")
+
+
+def test_outside_a_twin_nobody_is_dialled_whom_one_could_disturb() -> None:
+    """Where a number outside can be reached although it must not, a try is a call."""
+    asterisk = sip_asked.exchange(
+        telephony(tenants=(tenant(routes=(route(), route("+1212"), route("+49"))),)).hosts[0]
+    )
+    assert sip_asked.outside(asterisk, in_twin=False) == ("+442079460555", "+12125550199")
 
 
 def test_the_channel_of_a_call_is_told_from_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,8 +23,12 @@ NOBODY = "trunkline-nobody"
 """A name that no part of a telephone exchange has."""
 UNDIALLED = "442079460999"
 """A number that Ofcom keeps for drama: nobody has it."""
-FILLERS = ("2079460555", "2025550199", "5550199555", "3335550199")
-"""What a dialled number goes on with; a prefix may bar some."""
+NOBODYS = ("+442079460555", "+12025550199")
+"""Numbers that are kept for drama (Ofcom; NANPA 555-01XX): nobody is disturbed who could be."""
+FILLERS = ("5550199", "2079460555", "5550199555", "3335550199")
+"""What another number goes on with; a prefix may bar some."""
+SAFE = re.compile(r"\+1[0-9]{3}55501[0-9]{2}|\+442079460[0-9]{3}")
+"""What may be dialled outside a twin, where a call that gets through is a call."""
 REHEARSE = "Rehearse: the twin has the carriers of every trunk."
 
 
@@ -78,14 +83,24 @@ def numbers(asterisk: Asterisk, trunk: Trunk) -> tuple[str, ...]:
 
 
 def dialled(route: Route) -> str:
-    """Return a number that a route is for and that costs no more than a call."""
-    return next(n for n in (route.prefix + f for f in FILLERS) if not any(map(n.startswith, route.barred)))
+    """Return a number that a route is for, costs no more than a call, and is nobody's where that is known."""
+    every = (*(n for n in NOBODYS if n.startswith(route.prefix)), *(route.prefix + f for f in FILLERS))
+    return next(number for number in every if not any(map(number.startswith, route.barred)))
 
 
-def outside(asterisk: Asterisk) -> tuple[str, ...]:
-    """Return a number of each kind that somebody here may dial: nobody outside may."""
+def outside(asterisk: Asterisk, *, in_twin: bool) -> tuple[str, ...]:
+    """Return a number of each kind that somebody here may dial: nobody outside may.
+
+    Outside a twin only such as are nobody's: what gets through there would be a call, to 112 as well.
+    """
     routes = (route for tenant in asterisk.tenants for route in tenant.routes)
-    return tuple(dict.fromkeys((*map(dialled, routes), *asterisk.emergency.numbers)))
+    every = dict.fromkeys((*map(dialled, routes), *asterisk.emergency.numbers))
+    return tuple(number for number in every if in_twin or SAFE.fullmatch(number))
+
+
+def foreign_to(observed: Observed, host: Host) -> tuple[str, ...]:
+    """Return the numbers outside that may be tried here."""
+    return outside(exchange(host), in_twin=observed.environment.in_twin)
 
 
 def names(asterisk: Asterisk) -> tuple[str, ...]:
@@ -137,7 +152,7 @@ def sip_asked(observed: Observed, host: Host) -> Asked:
     unseen: list[str] = []
     transports = tuple(each.upper() for each in asterisk.transports)
     ask = partial(_asked, str(host.address.ip))
-    around = places(observed, host)
+    around, foreign = places(observed, host), foreign_to(observed, host)
     with ThreadPoolExecutor(4) as pool:
         bare = [pool.submit(ask, controller, method, names(asterisk), transports[:1]) for method in METHODS]
         known = pool.submit(_known, observed, host, transports, unseen)
@@ -147,7 +162,7 @@ def sip_asked(observed: Observed, host: Host) -> Asked:
             for address, (trunk, place, _) in around.items()
         }
         outward = [
-            pool.submit(ask, place, "INVITE", outside(asterisk), _plain(trunk), "--source", address)
+            pool.submit(ask, place, "INVITE", foreign, _plain(trunk), "--source", address)
             for trunk, place, address in _first_of_each(around)
         ]
         return Asked(
@@ -185,6 +200,8 @@ def _asked(
     *more: str,
     input: bytes | None = None,
 ) -> tuple[Reply, ...]:
+    if not to:
+        return ()
     words = [word for each in transports for word in ("--transport", each)]
     words += [word for each in to for word in ("--to", each)]
     seen = place.probe("sip", address, "--method", method, *words, *more, input=input, timeout=90)
@@ -232,7 +249,7 @@ def _known(
     user = ("--user", USER, *map(str, trust))
     return (
         *ask("OPTIONS", (ECHO,), transports, *user),
-        *ask("INVITE", outside(asterisk), transports[:1], *user),
+        *ask("INVITE", foreign_to(observed, host), transports[:1], *user),
     )
 
 
@@ -253,7 +270,7 @@ def _stranger(
     ask = partial(_asked, str(host.address.ip), place)
     plain = tuple(each for each in transports if each != "TLS")
     try:
-        number = outside(exchange(host))[:1]
+        number = foreign_to(observed, host)[:1]
         return (*ask("OPTIONS", (ECHO,), plain, *_quickly()), *ask("INVITE", number, plain[:1], *_quickly()))
     except Unseen as error:
         unseen.append(str(error))

@@ -10,7 +10,7 @@ from inventories.model import Host
 from verify.attack import FORGIVE, refused
 from verify.collector import program
 from verify.observed import Observed
-from verify.sip_asked import exchange, outside
+from verify.sip_asked import NOBODYS, foreign_to
 from verify.vantage import Unseen, Vantage, throw_away
 
 LONGEST = 40.0
@@ -40,7 +40,7 @@ class SipAttack:
         """Call until a set of the kernel names the attacker; say whether that happened."""
         deadline = time.monotonic() + LONGEST
         while time.monotonic() < deadline:
-            self.tries += len(outside(exchange(self.declared)))
+            self.tries += len(NOBODYS)
             self.status("INVITE")
             for _ in range(4):  # the last line of the log to the ban takes up to a second
                 if self.source in self.refused():
@@ -50,7 +50,7 @@ class SipAttack:
 
     def status(self, method: str = "OPTIONS") -> int:
         """Return what the attacker gets last, 0 for silence."""
-        words = [word for each in outside(exchange(self.declared)) for word in ("--to", each)]
+        words = [word for each in NOBODYS for word in ("--to", each)]
         words = words if method == "INVITE" else []
         try:
             seen = self.vantage.probe(
@@ -70,7 +70,7 @@ class SipAttack:
         """Call from the stranger's place under another's address; return how many packets were sent."""
         from twin.forge import forge
 
-        number, to = outside(exchange(self.declared))[0], self.address
+        number, to = (*foreign_to(self.observed, self.declared), *NOBODYS)[0], self.address
         packets = [INVITE.format(number=number, to=to, by=source, n=n).encode() for n in range(FORGED)]
         return forge(self.observed.instance, source, to, packets, per_second=50)
 
