@@ -11,6 +11,7 @@ from typing import Any, Literal
 from prove.row import Evidence, Row, require
 from prove.stage import Stage, Verification
 from twin.gateway import Gateway
+from twin.softswitch import Softswitch
 from twin.twin import Twin
 
 BAD = ("fail", "warn", "not proven")
@@ -42,6 +43,8 @@ class Fault:
     """Names that DNS answers with these addresses meanwhile."""
     office: Callable[[Twin, Gateway], object] | None = None
     """What is made wrong meanwhile in the office that the host's first tunnel leads to, before the script."""
+    carrier: tuple[str, Callable[[Softswitch], object]] | None = None
+    """The carrier that something is made wrong at meanwhile, before the script, and what."""
     dropped: tuple[str, ...] = ()
     """What a firewall in front of the host drops meanwhile, either way (matches of nft(8))."""
     seconds: float = 60
@@ -99,6 +102,10 @@ class Fault:
                 gateway = stage.office(self.host)
                 later.callback(gateway.restore)
                 self.office(stage.twin, gateway)
+            if self.carrier:
+                name, wrong = self.carrier
+                later.callback(stage.twin.carrier(name).restore)
+                wrong(stage.twin.carrier(name))
             if self.dropped:
                 later.callback(stage.drop, self.host)
                 stage.drop(self.host, *self.dropped)
