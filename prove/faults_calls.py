@@ -37,6 +37,7 @@ OUTSIDE = (
         "asterisk.known_and_unknown_names_get_the_same_answer",
         "an extension that answers without a password, where nobody else does, is found",
         f"sed -i '/^auth=verify-auth/d' {PJSIP}; {RELOAD}",
+        also=("asterisk.endpoints_have_the_declared_settings",),
     ),
     Fault(
         "carrier-address-refused",
@@ -50,6 +51,7 @@ OUTSIDE = (
         "asterisk.stranger_gets_no_more_than_a_challenge",
         "a trunk that takes a whole network for its carrier is found",
         f"sed -i 's/^match=203.0.113.76.32/&\\nmatch=203.0.113.128\\/25/' {PJSIP}; {RELOAD}",
+        also=("asterisk.carriers_are_known_by_exactly_their_addresses",),
     ),
     Fault(
         "outside-reachable-from-trunk",
@@ -57,6 +59,7 @@ OUTSIDE = (
         "a number outside that can be dialled from a trunk is found by dialling it",
         f"sed -i '/^.from-didco/a exten => _+44X.,1,Progress()\\n same => n,Wait(3)\\n same => n,Hangup()'"
         f" {ETC}/extensions.conf; asterisk -rx 'dialplan reload' > /dev/null",
+        also=("asterisk.numbers_lead_to_their_tenants",),
     ),
     Fault(
         "range-half-closed",
@@ -73,7 +76,11 @@ OUTSIDE = (
         f"sed -i 's/^bindaddr=.*/bindaddr=0.0.0.0/' {ETC}/http.conf;"
         " asterisk -rx 'module reload http' > /dev/null; sleep 1;"
         " iptables -I INPUT -p tcp --dport 8088 -j ACCEPT",
-        also=("firewall.kernel_admits_exactly_the_declared", "firewall.every_listener_is_declared"),
+        also=(
+            "firewall.kernel_admits_exactly_the_declared",
+            "firewall.every_listener_is_declared",
+            "asterisk.interfaces_are_bound_as_declared",
+        ),
     ),
     Fault(
         "tls-shows-another-certificate",
@@ -88,6 +95,7 @@ OUTSIDE = (
         "asterisk.public_address_is_told",
         "a private address in what a carrier is told to send voices to is found",
         endpoint("from-", "media_address=169.254.9.9"),
+        also=("asterisk.endpoints_have_the_declared_settings",),
     ),
 )
 CALLS = (
@@ -96,6 +104,7 @@ CALLS = (
         "asterisk.each_number_rings_at_its_tenant",
         "a trunk that insists on encrypted voices, which its carrier has not, is found by a call",
         endpoint("from-", "media_encryption=sdes"),
+        also=("asterisk.endpoints_have_the_declared_settings",),
     ),
     Fault(
         "recordings-not-written",
@@ -108,12 +117,14 @@ CALLS = (
         "asterisk.calls_go_out_as_declared",
         "a trunk that shows another caller than the route declares is found at the carrier",
         endpoint("from-didco", "from_user=442079460999"),
+        also=("asterisk.endpoints_have_the_declared_settings",),
     ),
     Fault(
         "echo-not-taken",
         "asterisk.echo_is_heard_both_ways",
         "an echo that answers OPTIONS and takes no call is found",
         endpoint("verification", "media_encryption=sdes"),
+        also=("asterisk.endpoints_have_the_declared_settings",),
     ),
     Fault(
         "voices-lost",
@@ -128,6 +139,7 @@ CALLS = (
         "a port that plays the voices of whoever sends there is found by sending",
         f"sed -i 's/^strictrtp=.*/strictrtp=no/' {ETC}/rtp.conf;"
         " asterisk -rx 'module reload res_rtp_asterisk.so' > /dev/null; sleep 1",
+        also=("asterisk.rtp_settings_are_live",),
     ),
 )
 UPSETS = (
@@ -143,6 +155,7 @@ UPSETS = (
         "a limit of simultaneous calls that no longer holds is found by calling once more",
         f"sed -i 's/> ${{ARG3}}\\]/> 999]/' {ETC}/extensions.conf;"
         " asterisk -rx 'dialplan reload' > /dev/null",
+        also=("asterisk.limits_stand_before_every_call",),
     ),
     Fault(
         "bans-without-effect",
@@ -150,12 +163,14 @@ UPSETS = (
         "a jail that runs and reads a log in which nothing of an attack is written is found by an attack",
         f"sed -i 's/ notice,warning,error,security/ warning,error/' {ETC}/logger.conf;"
         " asterisk -rx 'logger reload' > /dev/null",
+        also=("asterisk.jail_reads_the_log_that_asterisk_writes",),
     ),
     Fault(
         "session-timers-off",
         "asterisk.sessions_are_refreshed_in_time",
         "an exchange that lets sessions end, or keeps calls for ever whose caller is gone, is found",
         f"sed -i 's/^timers=yes/timers=no/' {PJSIP}; {RELOAD}",
+        also=("asterisk.endpoints_have_the_declared_settings",),
     ),
 )
 FAULTS = (

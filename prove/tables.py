@@ -7,6 +7,7 @@ from prove import (
     coverage,
     errors,
     faults,
+    faults_asterisk,
     faults_calls,
     faults_certificates,
     faults_containers,
@@ -37,6 +38,7 @@ FAULTS = (
     *faults_web.FAULTS,
     *faults_certificates.FAULTS,
     *faults_tunnels.FAULTS,
+    *faults_asterisk.FAULTS,
     *faults_calls.FAULTS,
 )
 TABLES: dict[str, tuple[Row, ...]] = {

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from inventories.model import Environment, Host
+from verify.asterisk import TIDY, TIMER, UNIT
+from verify.asterisk import asked as telephony_asked
 from verify.connection import Connection
 from verify.on_host.all_sections import SECTIONS
 from verify.snapshot import Snapshot
@@ -18,7 +20,7 @@ PROBE_SOURCES = SOURCES.parent / "probes"
 MODULES = (
     "section", "accounts", "clock", "daemons", "foreign", "kernel", "packages",
     "engine", "docker", "compose", "databases", "nginx", "certificates", "vici", "strongswan", "renewal",
-    "all_sections",
+    "asterisk", "all_sections",
 )  # fmt: skip
 PROBES = ("postgresql", "redis", "arguments", "segment", "ping")
 """Probes that look from the host itself."""
@@ -57,6 +59,9 @@ WATCHED: dict[str, tuple[str, ...]] = {
     "apt-daily.timer": (),
     "apt-daily-upgrade.timer": (),
     "systemd-timesyncd.service": (),
+    UNIT: (),
+    TIMER: (),
+    TIDY: (),
 }
 """Units, and the files whose change they must have taken up."""
 
@@ -90,6 +95,7 @@ def request_for(environment: Environment, host: Host) -> dict[str, Any]:
         if host.certbot
         else None,
         "tunnels": asked(host),
+        "asterisk": telephony_asked(host),
         **stacks_asked(environment, host),
     }
 

@@ -29,7 +29,7 @@ RING = "asterisk.each_number_rings_at_its_tenant"
 
 @check(
     fault="encryption-asked-of-a-carrier",
-    needs=(TOLD, RANGE, ADDRESS),
+    needs=(TOLD, RANGE, ADDRESS, "asterisk.numbers_lead_to_their_tenants", "asterisk.registrations_hold"),
     remedy="/var/log/asterisk/messages.log says what became of the call; compare with the trunk's record.",
     applies=lambda host: has_telephony(host) and bool(dids(host)),
 )
@@ -76,7 +76,7 @@ def dials(host: Host) -> bool:
 
 @check(
     fault="recordings-not-written",
-    needs=(RING,),
+    needs=(RING, "asterisk.recordings_can_be_written"),
     remedy="`core show file formats` must have wav; messages.log says why MixMonitor failed.",
     applies=records,
 )
@@ -98,7 +98,9 @@ def test_recordings_hold_what_was_said(
 
 
 @check(
-    fault="caller-id-overridden", needs=(TOLD, RANGE, ADDRESS, RING), applies=dials,
+    fault="caller-id-overridden", applies=dials,
+    needs=(TOLD, RANGE, ADDRESS, RING, "asterisk.tenants_dial_what_is_declared",
+           "asterisk.carriers_answer_when_they_are_asked"),
     remedy="Compare the route's caller_id with from_user, callerid and send_pai of the trunk's endpoint.",
 )  # fmt: skip
 def test_calls_go_out_as_declared(made: tuple[Made, ...], evidence: dict[str, Any]) -> None:

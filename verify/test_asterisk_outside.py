@@ -43,6 +43,7 @@ def has_tls(host: Host) -> bool:
 
 @check(
     fault="verification-password-other",
+    needs=("asterisk.daemon_answers", "asterisk.transports_are_bound"),
     remedy="Compare `verify-auth` in /etc/asterisk/pjsip_secrets.conf with the secret; `invoke deploy`.",
     applies=has_telephony,
 )
@@ -60,7 +61,10 @@ def test_who_has_the_password_is_answered(
     exactly([reply.transport.lower() for reply in options], exchange(declared).transports, of="transport")
 
 
-@check(fault="anonymous-names-told-apart", remedy=DEPLOY, applies=has_telephony)
+@check(
+    fault="anonymous-names-told-apart", needs=("asterisk.daemon_answers",), remedy=DEPLOY,
+    applies=has_telephony,
+)  # fmt: skip
 def test_known_and_unknown_names_get_the_same_answer(asked_by_sip: Asked, evidence: dict[str, Any]) -> None:
     """To OPTIONS, INVITE and REGISTER without a password: names cannot be guessed one by one."""
     for method in dict.fromkeys(reply.method for reply in asked_by_sip.bare):
@@ -87,6 +91,11 @@ def shown(reply: Reply) -> str:
 
 @check(
     fault="carrier-address-refused",
+    needs=(
+        "asterisk.carriers_are_known_by_exactly_their_addresses",
+        "asterisk.transports_are_bound",
+        "fail2ban.nobody_trusted_is_banned",
+    ),
     remedy="Compare `match` and any acl in /etc/asterisk/pjsip.conf with the trunk's addresses.",
     applies=has_telephony,
 )
@@ -125,7 +134,8 @@ def test_stranger_gets_no_more_than_a_challenge(
 
 @check(
     fault="outside-reachable-from-trunk", remedy=DEPLOY, applies=has_telephony,
-    needs=(TOLD, "asterisk.stranger_gets_no_more_than_a_challenge", LET_IN),
+    needs=(TOLD, "asterisk.stranger_gets_no_more_than_a_challenge", LET_IN,
+           "asterisk.nothing_that_comes_in_leads_out"),
 )  # fmt: skip
 def test_nobody_outside_calls_out(asked_by_sip: Asked, evidence: dict[str, Any]) -> None:
     """INVITE to numbers that a tenant may dial: from each trunk, a stranger, and with the echo's password."""
@@ -191,7 +201,7 @@ def test_interfaces_are_closed_outside(
 
 @check(
     fault="tls-shows-another-certificate",
-    needs=(LET_IN, "certbot.certificates_are_issued"),
+    needs=(LET_IN, "certbot.certificates_are_issued", "asterisk.tls_certificate_is_valid_now"),
     remedy="`/usr/local/lib/trunkline/asterisk certificate` copies it; Asterisk shows it to new connections.",
     applies=has_tls,
 )
@@ -215,7 +225,7 @@ def test_tls_shows_the_certificate(
 
 @check(
     fault="private-address-told",
-    needs=(TOLD,),
+    needs=(TOLD, "asterisk.transports_tell_the_declared_addresses"),
     remedy="external_media_address and external_signaling_address of each transport; no media_address.",
     applies=has_telephony,
 )

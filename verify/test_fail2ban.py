@@ -102,7 +102,7 @@ def _canonical(text: str) -> str:
 
 
 @check(
-    fault="trusted-banned",
+    fault=("trusted-banned", "trunk-banned"),
     needs=("fail2ban.trusted_are_exactly_the_declared",),
     remedy="fail2ban-client unban ADDRESS",
 )

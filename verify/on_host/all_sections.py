@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verify.on_host import (
     accounts,
+    asterisk,
     certificates,
     clock,
     compose,
@@ -20,6 +21,6 @@ from verify.on_host import (
 from verify.on_host.section import SECTIONS, main
 
 __all__ = [
-    "SECTIONS", "accounts", "certificates", "clock", "compose", "daemons", "databases", "docker", "foreign",
-    "kernel", "main", "nginx", "packages", "renewal", "strongswan",
+    "SECTIONS", "accounts", "asterisk", "certificates", "clock", "compose", "daemons", "databases",
+    "docker", "foreign", "kernel", "main", "nginx", "packages", "renewal", "strongswan",
 ]  # fmt: skip
