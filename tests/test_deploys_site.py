@@ -20,7 +20,7 @@ def test_a_converged_host_is_left_alone(host: Host) -> None:
 
 
 @HOSTS
-def test_planning_asks_a_host_three_questions_three_about_the_web_and_one_about_tunnels(
+def test_planning_asks_a_host_three_questions_and_one_or_two_for_what_it_serves(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pyinfra.connectors.fake import FakeConnector
@@ -34,7 +34,8 @@ def test_planning_asks_a_host_three_questions_three_about_the_web_and_one_about_
 
     monkeypatch.setattr(FakeConnector, "run_shell_command", noted)
     serve(host, LAB, converged(host, LAB))
-    assert len(set(asked)) == 3 + 3 * (host.nginx is not None) + (host.strongswan is not None)
+    once = (host.certbot, host.strongswan, host.asterisk)
+    assert len(set(asked)) == 3 + sum(map(bool, once)) + 2 * bool(host.nginx)
 
 
 @HOSTS

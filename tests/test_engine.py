@@ -198,7 +198,7 @@ def test_an_unknown_host_is_refused_before_anything_is_contacted(bench: Bench) -
     with Here(environment, "lab", bench.events.append) as engine:
         with pytest.raises(TrunklineError, match="lab has no host egde1,x") as caught:
             engine.open(["egde1,x"])
-        assert caught.value.remedy == "Its hosts are: edge1, edge2, vpn1, vpn2, web1."
+        assert caught.value.remedy == "Its hosts are: edge1, edge2, vpn1, vpn2, pbx1, web1."
     assert not [event for event in bench.events if isinstance(event, HostEvent)]
 
 
