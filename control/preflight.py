@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -242,10 +243,17 @@ def _loopback(survey: Survey, host: Host) -> Iterator[TrunklineError]:
 
 
 def _names(survey: Survey, host: Host, environment: Environment) -> Iterator[TrunklineError]:
-    """Yield the names of certificates that do not lead to the host: the authority could not prove them."""
+    """Yield the names of certificates that do not lead to the host: the authority could not prove them.
+
+    Of its own name a host is told by /etc/hosts that it is 127.0.1.1 (cloud-init's manage_etc_hosts): that
+    says nothing of DNS, and whether the name leads here is seen from the controller before a certificate is
+    asked for.
+    """
     own = {str(interface.ip) for _, interface in host.interfaces}
     for name in proven(host, environment):
         seen = survey.seen["names"].get(name, [])
+        if seen and all(ip_address(address).is_loopback for address in seen):
+            continue
         if not seen or not set(seen) <= own:
             where = f"leads to {', '.join(seen)}" if seen else "leads nowhere"
             yield TrunklineError(

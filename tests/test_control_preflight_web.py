@@ -78,6 +78,13 @@ def test_each_obstacle_has_its_sentence(here: dict[str, Any], change: dict[str, 
     assert obstacles(here | change) == [sentence]
 
 
+def test_what_a_host_is_told_of_its_own_name_by_its_own_file_says_nothing(here: dict[str, Any]) -> None:
+    by_file = {"names": here["names"] | {NAMES[0]: ["127.0.1.1"], NAMES[1]: ["127.0.0.1", "::1"]}}
+    assert obstacles(here | by_file) == []
+    by_both = {"names": here["names"] | {NAMES[0]: ["127.0.1.1", "203.0.113.66"]}}
+    assert len(obstacles(here | by_both)) == 1
+
+
 def test_names_behind_a_load_balancer_lead_to_that() -> None:
     assert WEB1.nginx
     behind = Nginx(sites=WEB1.nginx.sites, load_balancers=("198.51.100.99/32",))
