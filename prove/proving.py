@@ -30,6 +30,7 @@ def run(rows: Sequence[str] = (), *, list_only: bool = False, again: bool = Fals
     A row that is proven for this very state of the source is not run again, unless `again`, or unless it
     is named itself. Raises TrunklineError for a name that is no row.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended is tidied up, too
     chosen = choose(rows)
     console = Console(highlight=False, soft_wrap=True)
     now = ledger.subject()
