@@ -147,6 +147,7 @@ DIALLING = (
         "asterisk.numbers_lead_to_their_tenants",
         "a number that rings nowhere is found",
         redialled("/^exten => 442079460124,/,/Hangup/d"),
+        also=("asterisk.every_carrier_address_is_answered",),
     ),
     Fault(
         "did-of-another-tenant",
