@@ -130,7 +130,7 @@ def _tests(host: str) -> Callable[[Stage], Evidence]:
     def put(stage: Stage) -> Evidence:
         _, second = lines()
         with machine(stage, host) as walk:
-            ended = walk(f"CI=true {second}", 3000).expect(0)
+            ended = walk(f"CI=true {second}", 2400).expect(0)
         summary = ended.stdout.rstrip().splitlines()[-1]
         require(re.search(r"\d+ passed", summary), f"it does not close with pytest's summary: {summary}")
         require("skipped" not in summary, f"something was skipped: {summary}")
@@ -143,7 +143,7 @@ def _rows(host: str) -> tuple[Row, Row]:
     line = "the README's {} line {} on a bare " + host
     return (
         Row("newcomer", f"{host}-deploys", line.format("first", "deploys"), _deploys(host), limit=1500),
-        Row("newcomer", f"{host}-tests", line.format("second", "tests"), _tests(host), limit=3300),
+        Row("newcomer", f"{host}-tests", line.format("second", "tests"), _tests(host), limit=2700),
     )
 
 

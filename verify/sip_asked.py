@@ -29,7 +29,7 @@ FILLERS = ("5550199", "2079460555", "5550199555", "3335550199")
 """What another number goes on with; a prefix may bar some."""
 SAFE = re.compile(r"\+1[0-9]{3}55501[0-9]{2}|\+442079460[0-9]{3}")
 """What may be dialled outside a twin, where a call that gets through is a call."""
-REHEARSE = "Rehearse: the twin has the carriers of every trunk."
+REHEARSE = "Rehearse: the twin has the carriers of every trunk, and a stranger."
 
 
 @dataclass(frozen=True)
