@@ -33,12 +33,12 @@ HARDENING = ("inventories", "deploys", "templates", "twin")
 """What a healthy twin is made from: when it changes, the snapshot is made anew."""
 
 SETTLED = (
-    "for n in $(seq 120); do [ $(docker ps -q -f health=healthy | wc -l) = {count} ] && exit 0; sleep 1;"
+    "for n in $(seq 240); do [ $(docker ps -q -f health=healthy | wc -l) = {count} ] && exit 0; sleep 1;"
     " done; docker ps -a; exit 1"
 )
 """A host that has just booted is up before its containers are."""
 CARRIED = (
-    "for n in $(seq 60); do [ $(swanctl --list-sas | grep -c INSTALLED) -ge {count} ] && exit 0;"
+    "for n in $(seq 120); do [ $(swanctl --list-sas | grep -c INSTALLED) -ge {count} ] && exit 0;"
     " sleep 1; done; swanctl --list-sas; exit 1"
 )
 """Nor are its tunnels."""
@@ -125,7 +125,7 @@ class Stage:
         """Run `invoke deploy --env lab`; the first one installs everything on the hosts of one machine."""
         return self.invoke("deploy", "--env", ENVIRONMENT, *argv, top=top, timeout=timeout)
 
-    def verify(self, *argv: str, timeout: float = 240) -> Verification:
+    def verify(self, *argv: str, timeout: float = 480) -> Verification:
         """Run the checks and return what each said."""
         with tempfile.TemporaryDirectory(prefix="trunkline-prove-") as directory:
             report = Path(directory) / "report.json"
@@ -176,10 +176,10 @@ class Stage:
                 self.sh(
                     host.name,
                     CARRIED.format(count=sum(len(p.pairs) for p in host.strongswan.peers)),
-                    timeout=70,
+                    timeout=130,
                 )
             if count := len(list(host.compose.containers())) if host.compose else 0:
-                self.sh(host.name, SETTLED.format(count=count), timeout=130)
+                self.sh(host.name, SETTLED.format(count=count), timeout=250)
         self._touched = touches
         self.started = time.monotonic()
 
@@ -189,8 +189,7 @@ class Stage:
         path = self._kept / f"{state}-{host}{'-disruptive' if disruptive else ''}.json"
         if not path.exists():
             self.healthy(host)
-            options, patience = (("--disruptive",), 420) if disruptive else ((), 240)
-            seen = self.verify("--host", host, *options, timeout=patience)
+            seen = self.verify("--host", host, *(["--disruptive"] if disruptive else []))
             path.write_text(json.dumps(dict(seen.entries)), encoding="utf-8")
             return seen
         return Verification(json.loads(path.read_text(encoding="utf-8")), Ended((), 0, "", "", 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -63,7 +62,7 @@ class Asterisk:
         listening = [*inside, sys.executable, "-m", "twin.wiretap", str(self.directory)]
         self.tap.start(listening, Cgroup(cgroup_of(self.twin)), ready)
         if self.cell.start():
-            self._settle()
+            self.cell.daemon.serves(self._booted, self.said)
         elif changed:
             self.reload()
 
@@ -98,22 +97,16 @@ class Asterisk:
             )
         return self.cell.inside("asterisk", "-C", "/conf/asterisk.conf", "-rx", question)
 
-    def _settle(self, seconds: float = 30) -> None:
-        """Wait until it has begun."""
-        end, daemon = time.monotonic() + seconds, self.cell.daemon
-        while True:
-            with suppress(TrunklineError):
-                if "fully booted" in self.ask("core waitfullybooted"):
-                    return
-            if not daemon.alive() or time.monotonic() > end:
-                raise TrunklineError(f"{self.proxy.node} of the twin does not start: {self.said()}")
-            time.sleep(0.05)
+    def _booted(self) -> bool:
+        with suppress(TrunklineError):
+            return "fully booted" in self.ask("core waitfullybooted")
+        return False
 
     def said(self) -> str:
         """Return the end of what it printed and logged."""
         logs = (self.cell.daemon.log, self.data / "log" / "messages.log")
         said = "".join(log.read_text(errors="replace") for log in logs if log.exists())
-        return said.strip()[-400:] or "it says nothing"
+        return said.strip()[-400:]
 
     def place(self, token: str, lines: Mapping[str, str], settings: Sequence[str]) -> None:
         """Let it place a call: lines and settings are those of a call file (Asterisk, "Call Files")."""

@@ -24,7 +24,7 @@ _MODULES = (
     *("res_pjsip_nat", "res_pjsip_outbound_authenticator_digest", "res_pjsip_path", "res_pjsip_pubsub"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "res_pjsip_session"),
     *("res_rtp_asterisk", "res_sorcery_astdb", "res_sorcery_config", "res_sorcery_memory"),
-    *("res_timing_timerfd", "res_crypto", "res_http_websocket", "res_pjsip_exten_state", "res_mwi_devstate"),
+    *("res_timing_timerfd", "res_crypto", "res_http_websocket"),
 )
 FILES = {
     "asterisk.conf": """\

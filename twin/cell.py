@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,14 +82,10 @@ class Cell:
         self.daemon.start(self._whole(self.argv), self.cgroup)
         return self.daemon.pid != before
 
-    def settle(self, seconds: float = 30) -> None:
+    def settle(self) -> None:
         """Wait until it listens."""
-        end = time.monotonic() + seconds
-        while self.port and not _listens(self.daemon.pid, self.port):
-            if not self.daemon.alive() or time.monotonic() > end:
-                said = self.daemon.log.read_text(errors="replace").strip()[-400:]
-                raise TrunklineError(f"{self.name} of the twin does not start: {said or 'it says nothing'}")
-            time.sleep(0.01)
+        if port := self.port:
+            self.daemon.serves(lambda: _listens(self.daemon.pid, port))
 
     def once(self, *argv: str, feed: str = "", timeout: float = 60) -> str:
         """Run another program in the same place until it ends, and return its stdout."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -72,17 +71,15 @@ class Charon:
             devices=("net/tun",),
         )
 
-    def settle(self, seconds: float = 20) -> None:
+    def settle(self) -> None:
         """Wait until it answers."""
-        end, daemon = time.monotonic() + seconds, self.cell.daemon
-        while True:
-            with suppress(OSError), vici(self.data / SOCKET) as asked:
-                asked.ask("version")
-                return
-            if not daemon.alive() or time.monotonic() > end:
-                said = daemon.log.read_text(errors="replace").strip()[-400:]
-                raise TrunklineError(f"{self.node} of the twin does not start: {said or 'it says nothing'}")
-            time.sleep(0.02)
+        self.cell.daemon.serves(self._answers)
+
+    def _answers(self) -> bool:
+        with suppress(OSError), vici(self.data / SOCKET) as asked:
+            asked.ask("version")
+            return True
+        return False
 
     def ask(self, question: Callable[[Vici], T]) -> T:
         """Ask it something."""

@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from control.errors import TrunklineError
 from twin.cgroup import Cgroup
+
+PATIENCE = 120.0
+"""Seconds until a daemon of the twin that lives must serve: on a busy disk one sync takes half a minute."""
 
 
 class _Record(NamedTuple):
@@ -30,10 +33,10 @@ class Daemon:
         self.record = directory / f"{name}.daemon"
         self.log = directory / f"{name}.log"
 
-    def start(self, argv: Sequence[str], cgroup: Cgroup, ready: Path | None = None, wait: float = 10) -> None:
+    def start(self, argv: Sequence[str], cgroup: Cgroup, ready: Path | None = None) -> None:
         """Start it, or leave it alone when the same command runs already.
 
-        `ready` is a file that the process makes when it serves; it is waited for `wait` seconds.
+        `ready` is a file that the process makes when it serves; it is waited for.
         """
         wanted = [*argv]
         if self.alive():
@@ -55,15 +58,22 @@ class Daemon:
         temporary = self.record.with_suffix(".new")
         temporary.write_text(json.dumps([process.pid, started(process.pid), wanted]))
         temporary.rename(self.record)
-        self._await(process, ready, wait)
+        if ready:
+            self.serves(ready.exists)
 
-    def _await(self, process: subprocess.Popen[bytes], ready: Path | None, wait: float) -> None:
-        end = time.monotonic() + wait
-        while ready and not ready.exists():
-            if process.poll() is not None or time.monotonic() > end:
-                said = self.log.read_text(errors="replace").strip()[-400:]
-                raise TrunklineError(f"{self.name} of the twin does not start: {said or 'it says nothing'}")
-            time.sleep(0.01)
+    def serves(self, answers: Callable[[], object], said: Callable[[], str] | None = None) -> None:
+        """Wait until it answers; TrunklineError where it ends before that, with the end of what it `said`."""
+        end = time.monotonic() + PATIENCE
+        while not answers():
+            lives = self.alive()
+            if not lives or time.monotonic() > end:
+                how = f"does not serve within {PATIENCE:.0f} s" if lives else "does not start"
+                told = (said or self._printed)().strip()[-400:]
+                raise TrunklineError(f"{self.name} of the twin {how}: {told or 'it says nothing'}")
+            time.sleep(0.02)
+
+    def _printed(self) -> str:
+        return self.log.read_text(errors="replace")
 
     @property
     def pid(self) -> int:

@@ -24,6 +24,10 @@ def lab() -> Environment:
     return load("lab")
 
 
+UNTOUCHED: set[str] = set()
+"""The twins that no file has had yet."""
+
+
 def _kept(environment: Environment, name: str) -> Iterator[Twin]:
     """Lend a twin with a snapshot `bare`; it is erased at the end."""
     twin = Twin(environment, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-{name}")
@@ -31,6 +35,7 @@ def _kept(environment: Environment, name: str) -> Iterator[Twin]:
     try:
         twin.up()
         twin.snapshot("bare")
+        UNTOUCHED.add(twin.name)
         yield twin
     finally:
         twin.erase()
@@ -66,7 +71,10 @@ def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
     of = getattr(request.module, "TWIN", "whole")
     with whole_lab() if of == "whole" else nullcontext():
         held: Twin = request.getfixturevalue(of)
-        held.restore("bare")  # not as another file left it
+        if held.name in UNTOUCHED:
+            UNTOUCHED.remove(held.name)
+        else:
+            held.restore("bare")  # not as another file left it
         yield held
         held.down()
 

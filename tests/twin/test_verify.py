@@ -48,7 +48,6 @@ def probe(twin: Twin, node: str, name: str, *arguments: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def delivered(twin: Twin) -> Iterator[Twin]:
     """Hosts as delivered; the tests of this module only look at them or add a listener."""
-    twin.restore("bare")
     yield twin
     twin.mend("edge1")
 
