@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from inventories.model import Firewall, Host, Opening, load
+from inventories.model import Firewall, Host, Opening, PortRange, load
 from verify import test_firewall as firewall
 from verify.probes.rtp import UdpRange
 from verify.seen_ports import Ports
@@ -19,10 +19,12 @@ HOST = LAB.hosts[0]
 SEEN = Ports(frozenset({22}), "1-65535", "port 22")
 
 
-def judged(host: Host, seen: Ports, udp: UdpSeen | None = None) -> None:
-    """Let the check judge what a stranger saw."""
+def judged(host: Host, seen: Ports, udp: UdpSeen | None = None) -> dict[str, Any]:
+    """Let the check judge what a stranger saw; return its evidence."""
+    evidence: dict[str, Any] = {}
     look = firewall.test_stranger_reaches_exactly_the_declared
-    look(host, LAB, {"198.51.100.11": seen}, udp or UdpSeen(), {})
+    look(host, LAB, {"198.51.100.11": seen}, udp or UdpSeen(), evidence)
+    return evidence
 
 
 def opening(protocol: Literal["tcp", "udp"], *sources: str) -> Host:
@@ -80,6 +82,19 @@ def test_a_held_port_is_proven_by_its_daemons_answer_only() -> None:
         judged(opening("udp"), SEEN, UdpSeen((seen,)))
     assert not ended.value.gates
     judged(opening("udp"), SEEN, UdpSeen((seen,), frozenset({("stranger", "198.51.100.11", 5060)})))
+
+
+def test_ports_of_a_range_that_calls_have_just_now_are_told_and_hide_nothing() -> None:
+    voices = Opening(ports=PortRange(first=10000, last=10003), protocol="udp", why="voices")
+    host = HOST.model_copy(update={"firewall": Firewall(extra=(voices,))})
+    beside = {"closed": "9999,10004"}
+    busy = udp(open="10000-10001", held="10002-10003", **beside)
+    evidence = judged(host, SEEN, UdpSeen((busy,)))
+    assert evidence["in use meanwhile"] == ["udp 10002-10003 of 198.51.100.11 from the stranger"]
+    with pytest.raises(NotProven, match="10000-10003 of 198.51.100.11: held"):
+        judged(host, SEEN, UdpSeen((udp(held="10000-10003", **beside),)))
+    with pytest.raises(Failed, match="udp 10001 of 198.51.100.11 is closed"):
+        judged(host, SEEN, UdpSeen((udp(open="10000", held="10002-10003", closed="9999,10001,10004"),)))
 
 
 def test_a_limited_port_that_no_place_may_reach_is_not_proven_and_does_not_gate() -> None:

@@ -234,7 +234,7 @@ def test_stranger_reaches_exactly_the_declared(
 ) -> None:
     wanted, passing = open_to_anybody(declared, environment), listens_in_passing(declared)
     udp = differences(declared, environment, udp_seen)
-    evidence |= evidence_of(udp_seen)
+    evidence |= evidence_of(udp_seen) | ({"in use meanwhile": udp.used} if udp.used else {})
     wrong, blind = list(udp.wrong), []
     for address, seen in stranger_ports.items():
         evidence[address] = {"open": ranges(seen.open), "looked at": seen.looked_at, "control": seen.control}

@@ -42,6 +42,8 @@ class Differences:
     unproven: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Left to others: a daemon's own probe, or a place that we have not."""
+    used: list[str] = field(default_factory=list)
+    """Of a range whose others answered: a call has them just now, and nobody can answer in its place."""
 
 
 def udp_openings(host: Host, environment: Environment) -> list[Opening]:
@@ -102,7 +104,8 @@ def differences(host: Host, environment: Environment, seen: UdpSeen) -> Differen
         }
         must = {port for port, each_one in fates.items() if True in each_one}
         must_not = {port for port, each_one in fates.items() if each_one <= {False}}
-        _compare(each, must, must_not, seen, found)
+        spans = [set(range(o.ports.first, o.ports.last + 1)) for o in openings]
+        _compare(each, must, must_not, seen, spans, found)
     if asked(host, environment) and not seen.ranges:
         found.unproven.append(seen.error or "nobody has looked at the UDP ports")
     found.left += [
@@ -113,7 +116,14 @@ def differences(host: Host, environment: Environment, seen: UdpSeen) -> Differen
     return found
 
 
-def _compare(each: UdpRange, must: set[int], must_not: set[int], seen: UdpSeen, found: Differences) -> None:
+def _compare(
+    each: UdpRange,
+    must: set[int],
+    must_not: set[int],
+    seen: UdpSeen,
+    spans: Iterable[set[int]],
+    found: Differences,
+) -> None:
     at = f"of {each.address}"
     answered = {
         port for place, address, port in seen.answered if (place, address) == (each.place, each.address)
@@ -128,7 +138,10 @@ def _compare(each: UdpRange, must: set[int], must_not: set[int], seen: UdpSeen, 
         found.wrong += [f"udp {ranges(numbers)} {words}"] if numbers else []
     if unproven := must & set(ports_in(each.unproven)):
         found.unproven.append(f"udp {ranges(unproven)} {at} from the {each.place}: {each.why}")
-    if held := must & set(ports_in(each.held)) - answered:
+    held = must & set(ports_in(each.held)) - answered
+    if used := {port for span in spans if span & reached for port in span & held}:
+        found.used.append(f"udp {ranges(used)} {at} from the {each.place}")
+    if held := held - used:
         found.left.append(f"udp {ranges(held)} {at}: held by a process that did not answer the {each.place}")
 
 
