@@ -171,6 +171,12 @@ class Stage:
         A row that says which hosts it touches leaves the others as they are for the next one.
         """
         self._at(f"healthy-{ledger.digest(*HARDENING)}", self._harden)
+        self.settle()
+        self._touched = touches
+        self.started = time.monotonic()
+
+    def settle(self) -> None:
+        """Wait until what comes up by itself after a boot has: tunnels, and every container's health."""
         for host in self.environment.hosts:
             if host.strongswan:
                 self.sh(
@@ -180,8 +186,6 @@ class Stage:
                 )
             if count := len(list(host.compose.containers())) if host.compose else 0:
                 self.sh(host.name, SETTLED.format(count=count), timeout=250)
-        self._touched = touches
-        self.started = time.monotonic()
 
     def baseline(self, host: str, *, disruptive: bool) -> Verification:
         """Return what the checks say of a healthy host."""

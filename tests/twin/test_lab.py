@@ -40,9 +40,11 @@ def test_after_a_reboot_and_after_the_twin_was_down_nothing_is_to_do_and_every_c
     stage.healthy()
     with ThreadPoolExecutor() as pool:
         list(pool.map(stage.twin.reboot, stage.hosts))
+    stage.settle()
     assert not stage.planned()
     stage.twin.down()
     stage.twin.up()
+    stage.settle()
     assert not stage.planned()
     for host in stage.hosts:  # on a busy machine the first answers of two time servers may disagree
         stage.sh(host, "chronyc waitsync 15 0 0 10", timeout=180)
