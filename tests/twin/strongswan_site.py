@@ -6,7 +6,7 @@ from deploys import firewall, site, ssh, strongswan, sysctl, users
 from deploys._engine.report import changed
 from deploys._ops import apt, guard, manifest, orphans
 from deploys._ops import sysctl as kernel
-from inventories.model import Environment, Host, IkeProposal, Peer, Secret
+from inventories.model import Certificates, Environment, Host, IkeProposal, Peer, Secret
 
 NETWORKS = {"edge1": ("10.10.10.0/24", "10.10.11.0/24"), "edge2": ("192.168.150.0/24", "192.168.151.0/24")}
 ADDRESSES = {"edge1": "10.10.10.1/24", "edge2": "192.168.150.10/24"}
@@ -89,6 +89,18 @@ def broken(host: Host, environment: Environment) -> None:
     """Serve a peer with a proposal that charon does not know, which the model would refuse."""
     unknown = IkeProposal.model_construct(encryption="aes257", integrity="sha256", group="modp2048")
     serve(declared(host, peer(host.name).model_copy(update={"ike": unknown})), environment)
+
+
+def proof(host: str) -> Certificates:
+    """Return the names of the files by which a host proves who it is."""
+    names = ("tunnel_ca", f"tunnel_{host}", f"tunnel_{host}_key")
+    ca, certificate, key = (Secret(name=name) for name in names)
+    return Certificates(ca=ca, certificate=certificate, key=key)
+
+
+def certified(host: Host, environment: Environment) -> None:
+    """Serve one tunnel whose ends prove themselves by certificates."""
+    serve(declared(host, peer(host.name, psk=None, certificates=proof(host.name))), environment)
 
 
 def nothing(host: Host, environment: Environment) -> None:

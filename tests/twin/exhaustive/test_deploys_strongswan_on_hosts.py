@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import strongswan_site
+from cryptography.x509 import load_pem_x509_certificate
 from strongswan_site import ADDRESSES, OTHER
 
+from control.authority import authority, leaf
 from control.engine import ApplyFailed, Engine, StepEvent
 from inventories.model import Environment
 from twin.twin import Twin
@@ -58,11 +60,14 @@ class Tunnel:
         assert result.returncode == 0, result.stderr + result.stdout
         return result.stdout
 
-    def deploy(self, what: str, *hosts: str) -> set[str]:
-        """Deploy what `strongswan_site` calls so; return the steps that changed something."""
+    def deploy(self, what: str, *hosts: str, given: Mapping[str, str] | None = None) -> set[str]:
+        """Deploy what `strongswan_site` calls so; return the steps that changed something.
+
+        `given` are secrets beside the one password, by name.
+        """
         chosen, changed = list(hosts or ADDRESSES), set()
         with Engine(self.environment, self.twin.name) as engine:
-            secrets = {secret.name: PASSWORD for secret in self.environment.secrets()}
+            secrets = {secret.name: PASSWORD for secret in self.environment.secrets()} | dict(given or {})
             states = engine.open(hosts=chosen, secrets=secrets, deploy=f"strongswan_site:{what}")
             assert {state.state for state in states} == {"connected"}
             engine.lock("a test", "me")
@@ -206,6 +211,24 @@ def test_other_networks_of_a_peer_are_taken_on(tunnel: Tunnel) -> None:
     while len(tunnel.sas(ONE).get(TWO, ())) < 4 and time.monotonic() < end:
         time.sleep(0.5)
     assert len(tunnel.sas(ONE)[TWO]) == 4
+
+
+def test_the_files_that_our_own_authority_makes_are_taken_by_both_ends(tunnel: Tunnel) -> None:
+    ca, signs = authority("Tunnels of a test")
+    files = {"tunnel_ca": ca}
+    for host, address in strongswan_site.PUBLIC.items():
+        its = strongswan_site.proof(host)
+        pair = leaf([address], load_pem_x509_certificate(ca.encode()), signs)
+        files |= dict(zip((its.certificate.name, its.key.name), pair, strict=True))
+    tunnel.deploy("certified", given=files)
+    for host in ADDRESSES:
+        tunnel.run(host, "swanctl --terminate --ike '*' --timeout 5 2>&1 || true")
+    tunnel.answers(ONE)
+    assert "public key" in tunnel.run(ONE, "swanctl --list-conns")
+    assert tunnel.in_clear(ONE) == 0
+    assert tunnel.deploy("certified", given=files) == set()
+    tunnel.deploy("one")
+    tunnel.answers(ONE)
 
 
 def test_a_host_without_tunnels_keeps_nothing_of_them(tunnel: Tunnel) -> None:
