@@ -163,6 +163,11 @@ NETWORKS: Rows = {
         "edge1 strongswan.peers[office].answers: 192.168.151.10 in none of 192.168.150.0/24, wanted somebody"
         " behind the gateway; correct the address, or add its network to remote",
     ),
+    "a PBX that nobody names": (
+        office(sip=True),
+        "edge1 strongswan.peers[office].sip: SIP is to be answered, and nobody is named who answers, wanted"
+        " the address of the PBX behind the gateway; add answers= with it, or take sip out",
+    ),
     "a whole network on lo": (
         lambda: tunnel(peer(), interface="lo"),
         "edge1 strongswan.address: 10.10.10.1/24 on lo, where nobody of 10.10.10.0/24 can be but this host,"

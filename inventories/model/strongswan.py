@@ -62,6 +62,8 @@ class Peer(Proof):
     """The networks behind the gateway."""
     answers: Address4 | None = None
     """Somebody behind the gateway who answers pings: what proves the tunnel from end to end."""
+    sip: bool = False
+    """They are a PBX and answer SIP as well (UDP, port 5060): asked by the host, and from its containers."""
     ike: IkeProposal = IkeProposal()
     esp: EspProposal = EspProposal()
     pfs: Group | None = "modp2048"

@@ -32,6 +32,7 @@ def lint_tunnels(strongswan: Strongswan, host: Host, environment: Environment) -
         yield from _ids(strongswan, host, peer)
         yield from _own_address(strongswan, host, peer)
         yield from _selectors(strongswan, host, peer)
+        yield from _nobody_to_ask(strongswan, host, peer)
         yield from _swallowed(strongswan, host, peer, environment)
     for one, two in combinations(strongswan.peers, 2):
         yield from _between(strongswan, host, one, two)
@@ -191,6 +192,17 @@ def _selectors(strongswan: Strongswan, host: Host, peer: Peer) -> Iterator[Probl
             f"{peer.answers} in none of {', '.join(map(str, peer.remote))}",
             "somebody behind the gateway",
             "correct the address, or add its network to remote",
+        )
+
+
+def _nobody_to_ask(strongswan: Strongswan, host: Host, peer: Peer) -> Iterator[Problem]:
+    if peer.sip and peer.answers is None:
+        yield strongswan.problem(
+            host,
+            _place(peer, "sip"),
+            "SIP is to be answered, and nobody is named who answers",
+            "the address of the PBX behind the gateway",
+            "add answers= with it, or take sip out",
         )
 
 
