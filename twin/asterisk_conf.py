@@ -11,6 +11,7 @@ from twin.carriers import Carrier, Proxy
 
 TONE = "tone"
 ECHO = "echo"
+EVERYBODY = "0.0.0.0/0"
 CAUSES = {404: 1, 480: 19, 486: 17, 403: 21, 503: 34, 484: 28, 488: 58, 500: 38}
 """What of Q.850 Asterisk turns into a SIP status (chan_pjsip, hangup_cause2sip)."""
 WRONG = "this is not the password"
@@ -72,18 +73,18 @@ def files(
     return {"pjsip.conf": "\n".join((head, *parts)), "extensions.conf": _dialplan(behaviour.answers)}
 
 
-def lone(address: str) -> dict[str, str]:
-    """Return the files of a PBX that answers whoever reaches it with an echo, over UDP and TCP."""
+def lone(address: str, known: str = EVERYBODY) -> dict[str, str]:
+    """Return the files of a PBX that answers whom it knows with an echo, over UDP and TCP."""
     transports = "\n".join(
         f"[{way}]\ntype = transport\nprotocol = {way}\nbind = {address}\n" for way in ("udp", "tcp")
     )
-    anybody = (
+    lines = (
         "[anybody]\ntype = endpoint\ncontext = called\ndisallow = all\nallow = ulaw,alaw\n"
         "direct_media = no\nidentify_by = ip\n\n"
-        "[from-anywhere]\ntype = identify\nendpoint = anybody\nmatch = 0.0.0.0/0\n"
+        f"[from-anywhere]\ntype = identify\nendpoint = anybody\nmatch = {known}\n"
     )
     head = "[global]\ntype = global\nuser_agent = office\nendpoint_identifier_order = ip\n"
-    return {"pjsip.conf": "\n".join((head, transports, anybody)), "extensions.conf": _dialplan(ECHO)}
+    return {"pjsip.conf": "\n".join((head, transports, lines)), "extensions.conf": _dialplan(ECHO)}
 
 
 def line_of(carrier: Carrier, proxy: Proxy, host: str, source: str) -> str:

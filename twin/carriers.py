@@ -55,8 +55,9 @@ class Carrier:
 
 
 def has_telephony(environment: Environment) -> bool:
-    """Say whether a host of the environment is a telephone exchange."""
-    return any(host.asterisk for host in environment.hosts)
+    """Say whether anybody answers SIP: a host that is a telephone exchange, or a PBX behind a tunnel."""
+    peers = (peer for host in environment.hosts if host.strongswan for peer in host.strongswan.peers)
+    return any(host.asterisk for host in environment.hosts) or any(peer.sip for peer in peers)
 
 
 def carriers(environment: Environment) -> tuple[Carrier, ...]:

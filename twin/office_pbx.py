@@ -16,6 +16,8 @@ from twin.offices import Office
 from twin.sip_heard import Call, Heard, Message
 
 PORT = 5060
+NOBODY = "192.0.2.1"
+"""Whom a PBX knows that is to know nobody (RFC 5737)."""
 
 
 class OfficePbx:
@@ -44,6 +46,16 @@ class OfficePbx:
         if self.machine:
             self.machine.end()
         Daemon(self.directory, "pbx").stop(wait=0)
+
+    def mute(self) -> None:
+        """End what answers SIP, until it is started anew; pings are still answered."""
+        if self.machine:
+            self.machine.cell.end()
+
+    def forget(self) -> None:
+        """Know nobody any more: whoever asks by SIP is to prove who it is first."""
+        if self.machine:
+            self.machine.load(lone(self.address, known=NOBODY))
 
     def messages(self) -> tuple[Message, ...]:
         """Return every SIP message that was on its cable; none where it is an echo."""

@@ -12,6 +12,7 @@ from control.places import twin_of
 from inventories.model import Environment
 from inventories.model.strongswan import Peer
 from tests.twin.offices_site import DEPOT, HQ, site, vpn
+from twin.carriers import has_telephony
 from twin.given import given, proof_of
 from twin.layout import Layout, layout_of
 from twin.offices import offices
@@ -49,6 +50,11 @@ def test_a_gateway_with_another_id_has_the_public_address(two: Environment) -> N
     assert layout.wire("gateway-depot").addresses == ("203.0.113.30",)
     with pytest.raises(KeyError):
         layout.wire("nat-depot")
+
+
+def test_a_pbx_is_an_asterisk_where_a_peer_is_asked_by_sip() -> None:
+    assert not has_telephony(alone(HQ))
+    assert has_telephony(alone(HQ, sip=True))
 
 
 def test_a_pbx_has_the_address_that_answers_and_its_way_through_the_gateway(two: Environment) -> None:

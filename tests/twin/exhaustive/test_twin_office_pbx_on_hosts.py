@@ -54,3 +54,22 @@ def test_a_call_to_the_office_is_answered_and_heard_there(twin: Twin) -> None:
     call = twin.office("hq").behind.calls()[-1]
     assert (call.status, call.answered, call.source) == (200, True, twin.office("hq").pbx)
     assert min(call.sent, call.received) > 50
+
+
+def test_a_pbx_that_knows_nobody_or_is_mute_still_answers_pings(twin: Twin) -> None:
+    office = twin.office("hq")
+    try:
+        office.behind.forget()
+        assert asked(twin) == 401
+        office.behind.mute()
+        assert asked(twin) == 0
+        assert seen(twin, "ping")["answers"]
+    finally:
+        office.restore()
+    assert asked(twin) == 200
+
+
+def asked(twin: Twin) -> int:
+    """Return what the PBX answers to OPTIONS, 0 for nothing."""
+    (look,) = seen(twin, "sip")["looks"]
+    return int(look["answers"][-1]["status"])
