@@ -130,6 +130,13 @@ stack = Stack(
     ),
 )
 
+# It asks the office's PBX, through its host's tunnel. Its health is that it asks, not that it is answered.
+dialer = Container(
+    name="dialer", role="single", image=Build(context="twin/images/dialer"), host_network=True,
+    environment={"PBX": "192.168.150.10", "SOURCE": "10.10.10.1"}, stop_seconds=5,
+    health=Health(command=("python", "dialer.py", "health")),
+)  # fmt: skip
+
 storefront = Site(
     names=("shop.lab.example", "www.shop.lab.example"),
     files=Files(directory="twin/images/shop/site"),
@@ -156,6 +163,7 @@ headquarters = Peer(
     local=("10.10.10.0/24",),
     remote=("192.168.150.0/24",),
     answers="192.168.150.10",
+    sip=True,
     psk=Secret(name="hq_psk"),
 )
 # The branch proves itself by certificates.
@@ -167,12 +175,12 @@ branch = Peer(
     local=("10.10.20.1/32",),
     remote=("192.168.160.0/24", "192.168.161.0/24"),
     answers="192.168.160.10",
+    sip=True,
     certificates=Certificates(
-        ca=Secret(name="branch_ca"),
-        certificate=Secret(name="branch_certificate"),
+        ca=Secret(name="branch_ca"), certificate=Secret(name="branch_certificate"),
         key=Secret(name="branch_key"),
     ),
-)
+)  # fmt: skip
 
 # This carrier is known by three addresses; at the other we register, and it names none: SIP is open to all.
 didco = AddressTrunk(
@@ -196,6 +204,15 @@ telephony = Asterisk(
     emergency=Emergency(refused=True), ari=Ari(password=Secret(name="ari_password")),
     ami=Ami(users=(AmiUser(name="watch", password=Secret(name="ami_password")),)),
     verification=Secret(name="verify_password"),
+)  # fmt: skip
+
+db = Database(
+    name="db", kind="postgresql", host="db.lab.example", user="shop", database="shop",
+    password=Secret(name="db_password"), ca=Secret(name="db_ca"),
+)  # fmt: skip
+cache = Database(
+    name="cache", kind="redis", host="cache.lab.example", port=25061,
+    password=Secret(name="cache_password"), ca=Secret(name="cache_ca"),
 )  # fmt: skip
 
 environment = Environment(
@@ -229,7 +246,7 @@ environment = Environment(
             time=time,
             swap=Swap(size_mb=128),
         ),
-        # The way to the head office, for itself and for the hosts of its private network.
+        # The way to the head office, for itself, its containers and the hosts of its private network.
         Host(
             name="vpn1",
             os="debian13",
@@ -238,6 +255,8 @@ environment = Environment(
             users=Users(accounts=(deploy,)),
             time=time,
             strongswan=Strongswan(address="10.10.10.1/24", interface="eth1", peers=(headquarters,)),
+            docker=Docker(),
+            compose=Compose(stacks=(Stack(name="dialer", services=(dialer,)),)),
         ),
         # The way to the branch, for itself alone.
         Host(
@@ -275,25 +294,7 @@ environment = Environment(
             certbot=Certbot(email="ops@lab.example"),
         ),
     ),
-    databases=(
-        Database(
-            name="db",
-            kind="postgresql",
-            host="db.lab.example",
-            user="shop",
-            database="shop",
-            password=Secret(name="db_password"),
-            ca=Secret(name="db_ca"),
-        ),
-        Database(
-            name="cache",
-            kind="redis",
-            host="cache.lab.example",
-            port=25061,
-            password=Secret(name="cache_password"),
-            ca=Secret(name="cache_ca"),
-        ),
-    ),
+    databases=(db, cache),
 )
 
 hosts = environment.inventory()

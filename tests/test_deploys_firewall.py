@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,8 @@ from deploys import firewall, site
 from deploys._ops import ufw
 from deploys._ops.render import render
 from inventories.model import Firewall, Forward, Network, Opening, PortRange, load
+from verify.packet import Packet
+from verify.rules import fates, tables
 
 RECORDED = Path(__file__).resolve().parent / "recorded" / "ufw"
 LAB = load("lab")
@@ -96,6 +98,51 @@ def test_containers_are_closed_but_for_what_is_declared() -> None:
     assert lines[0] == ":DOCKER-USER - [0:0]"
     assert lines[-2:] == ["-A DOCKER-USER -j DROP", "-A DOCKER-USER -j RETURN"]
     assert "-A DOCKER-USER -p tcp -m conntrack --ctorigdstport 22 --ctdir ORIGINAL -j RETURN" in lines
+
+
+DOCKER = """*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+-A FORWARD -j ufw-before-forward
+-A FORWARD -j ufw-after-forward
+-A ufw-before-forward -j ufw-user-forward
+"""
+"""What Docker 26.1 puts into FORWARD when it starts, before what is there: UFW's jumps."""
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "ways", "fate"),
+    [
+        ("10.10.10.7", "192.168.150.10", ("eth1", "ipsec0"), "ACCEPT"),
+        ("192.168.150.10", "10.10.10.7", ("ipsec0", "eth1"), "ACCEPT"),
+        ("10.10.10.7", "192.0.2.80", ("eth1", "eth0"), "DROP"),
+        ("203.0.113.66", "192.168.150.10", ("eth0", "ipsec0"), "DROP"),
+        ("192.168.150.10", "172.24.0.2", ("ipsec0", "docker0"), "DROP"),
+        ("172.24.0.2", "192.0.2.80", ("docker0", "eth0"), "ACCEPT"),
+    ],
+)
+def test_docker_s_rules_let_a_tunnel_s_neighbours_pass_as_declared(
+    source: str, destination: str, ways: tuple[str, str], fate: str
+) -> None:
+    files = {file.path: file.content for file in firewall.files(LAB.host("vpn1"), LAB)}
+    held = [f"/etc/ufw/{name}.rules" for name in ("before", "after", "user")]
+    lines = [line for name in held for line in files[name].splitlines() if line[:3] in ("-A ", ":uf", ":DO")]
+    head, _, jumps = DOCKER.partition("-A FORWARD")
+    declared = sorted(lines, key=lambda line: not line.startswith(":"))
+    table = tables("\n".join((head, *declared, f"-A FORWARD{jumps}", "COMMIT")))["filter"]
+    ends = (ip_address(source), ip_address(destination))
+    packet = Packet(*ends, "udp", 5060, inward=ways[0], outward=ways[1], local=False)
+    assert {each.verdict for each in fates(table, "FORWARD", packet)} == {fate}
 
 
 def test_a_rule_added_by_hand_is_named_in_the_plan_and_taken_out() -> None:

@@ -20,7 +20,7 @@ def test_a_converged_host_is_left_alone(host: Host) -> None:
 
 
 @HOSTS
-def test_planning_asks_a_host_three_questions_and_one_or_two_for_what_it_serves(
+def test_planning_asks_a_host_three_questions_and_one_for_each_of_these_services(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pyinfra.connectors.fake import FakeConnector
@@ -34,8 +34,8 @@ def test_planning_asks_a_host_three_questions_and_one_or_two_for_what_it_serves(
 
     monkeypatch.setattr(FakeConnector, "run_shell_command", noted)
     serve(host, LAB, converged(host, LAB))
-    once = (host.certbot, host.strongswan, host.asterisk)
-    assert len(set(asked)) == 3 + sum(map(bool, once)) + 2 * bool(host.nginx)
+    once = (host.certbot, host.strongswan, host.asterisk, host.nginx, host.compose)
+    assert len(set(asked)) == 3 + sum(map(bool, once))
 
 
 @HOSTS

@@ -49,6 +49,9 @@ def test_the_lab_has_no_problem_and_something_to_prove_in_every_service() -> Non
     assert vpn2.strongswan.peers[0].certificates is not None
     assert vpn1.strongswan.interface != vpn2.strongswan.interface == "lo"
     assert len(vpn2.strongswan.peers[0].pairs) > 1
+    assert vpn1.compose is not None
+    assert any(container.host_network for _, container in vpn1.compose.containers())
+    assert vpn1.strongswan.peers[0].sip
     assert set(web1.services) >= {"docker", "nginx", "compose", "certbot"}
     assert pbx1.asterisk is not None
     assert {trunk.kind for trunk in pbx1.asterisk.trunks} == {"address", "registration"}
