@@ -11,6 +11,7 @@ from prove import (
     faults_calls,
     faults_certificates,
     faults_containers,
+    faults_pbx,
     faults_tunnels,
     faults_web,
     hosts,
@@ -38,6 +39,7 @@ FAULTS = (
     *faults_web.FAULTS,
     *faults_certificates.FAULTS,
     *faults_tunnels.FAULTS,
+    *faults_pbx.FAULTS,
     *faults_asterisk.FAULTS,
     *faults_calls.FAULTS,
 )

@@ -13,7 +13,9 @@ F = TypeVar("F", bound=Callable[..., None])
 HERE = Path(__file__).resolve().parent
 LET_IN = "reach.controller_is_let_in"
 """What every look from inside the host needs."""
-LOOKS_INSIDE = frozenset({"live", "box", "sshd", "asked_now", "through", "arrivals", "on_the_cable"})
+LOOKS_INSIDE = frozenset(
+    {"live", "box", "sshd", "asked_now", "through", "arrivals", "on_the_cable", "by_sip"}
+)
 """Fixtures that look from inside the host."""
 
 

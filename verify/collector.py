@@ -20,7 +20,7 @@ PROBE_SOURCES = SOURCES.parent / "probes"
 MODULES = (
     "section", "accounts", "clock", "daemons", "foreign", "kernel", "packages",
     "engine", "docker", "compose", "databases", "nginx", "certificates", "vici", "strongswan", "renewal",
-    "asterisk", "all_sections",
+    "by_sip", "asterisk", "all_sections",
 )  # fmt: skip
 PROBES = ("postgresql", "redis", "arguments", "segment", "ping")
 """Probes that look from the host itself."""
@@ -28,6 +28,7 @@ APART: dict[str, tuple[str, ...]] = {
     "asked_now": ("stack_health", "databases"),
     "through": ("through",),
     "renewal": ("renewal",),
+    "by_sip": ("by_sip",),
 }
 """Sections that take seconds: looks of their own, beside the one that everything else waits for."""
 SECONDS = 90

@@ -9,6 +9,8 @@ import testinfra
 
 from inventories.model import Environment, Host
 from verify import calls, crossing, looks, sip_asked, udp_openings, web
+from verify.by_sip import BySip
+from verify.by_sip import by_sip as look_by_sip
 from verify.calls import Made, Rung
 from verify.crossing import Arrival
 from verify.looks import Answers
@@ -144,6 +146,12 @@ def introductions(observed: Observed, declared: Host) -> dict[str, list[dict[str
 def on_the_cable(observed: Observed, declared: Host) -> dict[str, Any]:
     """What passed the host's own cable while both sides talked through the tunnels."""
     return observed.get("on_the_cable", declared, crossing.on_the_cable)
+
+
+@pytest.fixture
+def by_sip(observed: Observed, declared: Host) -> tuple[BySip, ...]:
+    """What the PBX behind each tunnel answers by SIP; asked when a check wants it, beside nothing else."""
+    return observed.get("by_sip", declared, look_by_sip)
 
 
 @pytest.fixture

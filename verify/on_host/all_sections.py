@@ -5,6 +5,7 @@ from __future__ import annotations
 from verify.on_host import (
     accounts,
     asterisk,
+    by_sip,
     certificates,
     clock,
     compose,
@@ -21,6 +22,6 @@ from verify.on_host import (
 from verify.on_host.section import SECTIONS, main
 
 __all__ = [
-    "SECTIONS", "accounts", "asterisk", "certificates", "clock", "compose", "daemons", "databases",
-    "docker", "foreign", "kernel", "main", "nginx", "packages", "renewal", "strongswan",
+    "SECTIONS", "accounts", "asterisk", "by_sip", "certificates", "clock", "compose", "daemons",
+    "databases", "docker", "foreign", "kernel", "main", "nginx", "packages", "renewal", "strongswan",
 ]  # fmt: skip

@@ -109,19 +109,24 @@ def stack_health(request: Request) -> dict[str, dict[str, Any]]:
         return {f"{stack}/{what}": answer for (stack, what, _), answer in zip(asked, answers, strict=True)}
 
 
-def _ran(live: list[dict[str, Any]], stack: str, what: str, asked: dict[str, Any]) -> dict[str, Any]:
-    running = [
-        each["Id"]
+def running(live: list[dict[str, Any]], stack: str, runs_as: list[str]) -> list[dict[str, Any]]:
+    """Return the containers of a service whose processes run; `runs_as` are its names."""
+    return [
+        each
         for each in live
         if _label(each, "project") == stack
-        and _label(each, "service") in asked["runs_as"]
+        and _label(each, "service") in runs_as
         and each["State"]["Status"] == "running"
     ]
-    if not running:
+
+
+def _ran(live: list[dict[str, Any]], stack: str, what: str, asked: dict[str, Any]) -> dict[str, Any]:
+    found = running(live, stack, asked["runs_as"])
+    if not found:
         return {"code": None, "seconds": 0, "said": "it does not run"}
     began = time.monotonic()
     try:
-        code, said = engine.run(running[0], asked["command"], asked["timeout"])
+        code, said = engine.run(found[0]["Id"], asked["command"], asked["timeout"])
     except OSError as error:
         code, said = -1, f"no end within {asked['timeout']} s ({type(error).__name__})"
     shown = said.strip()[-300:] if asked["told"] else ""

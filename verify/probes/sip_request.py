@@ -48,7 +48,14 @@ def compose(
 
     `caller` and `called` are the URIs in From and To (default: ourselves, and the request's own).
     """
-    sender = Address(read_uri(caller or own(flow)), "", (("tag", secrets.token_hex(6)),))
+    return of(caller or own(flow), method, uri, called=called, headers=headers, body=body)
+
+
+def of(
+    caller: str, method: str, uri: str, *, called: str = "", headers: Headers = (), body: bytes = b""
+) -> Request:
+    """Return the same where somebody else sends it: `caller` is who."""
+    sender = Address(read_uri(caller), "", (("tag", secrets.token_hex(6)),))
     return Request(
         method,
         uri,
