@@ -202,6 +202,7 @@ office = Peer(
     local=("10.10.10.0/24",),
     remote=("192.168.150.0/24",),
     answers="192.168.150.10",
+    sip=True,
     psk=Secret(name="office_psk"),
 )
 
