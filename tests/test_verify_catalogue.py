@@ -36,6 +36,14 @@ def test_no_two_checks_wait_for_each_other() -> None:
     assert all(order.index(need) < order.index(check.id) for check in CHECKS for need in check.needs)
 
 
+def test_what_disturbs_comes_after_what_only_looks() -> None:
+    """Some looks are made when their check's turn comes, and what was disturbed may not have settled then."""
+    disturbing = [BY_ID[id].disruptive for id in in_order(BY_ID) if not BY_ID[id].last]
+    assert disturbing == sorted(disturbing)
+    looking = [check for check in CHECKS if not check.disruptive]
+    assert not any(BY_ID[need].disruptive for check in looking for need in check.needs)
+
+
 def test_what_is_looked_at_early_is_a_fixture_of_some_check() -> None:
     asked = {
         name

@@ -89,7 +89,7 @@ def catalogue() -> tuple[Check, ...]:
 
 
 def in_order(checks: dict[str, Check]) -> list[str]:
-    """Return the ids so that each comes after what it needs; otherwise as they were."""
+    """Return the ids so that each comes after what it needs, and what disturbs after what only looks."""
     depth: dict[str, int] = {}
 
     def deep(id: str) -> int:
@@ -98,4 +98,4 @@ def in_order(checks: dict[str, Check]) -> list[str]:
             depth[id] = 1 + max((deep(need) for need in checks[id].needs if need in checks), default=-1)
         return depth[id]
 
-    return sorted(checks, key=lambda id: (checks[id].last, deep(id)))
+    return sorted(checks, key=lambda id: (checks[id].last, checks[id].disruptive, deep(id)))
