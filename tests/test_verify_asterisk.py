@@ -35,8 +35,10 @@ from verify import (
     test_asterisk_interfaces,
 )
 from verify.asterisk import (
+    Registration,
     ami_users,
     applications,
+    ari_users,
     asked,
     contacts,
     identified,
@@ -217,12 +219,36 @@ def test_names_and_values_are_read_as_they_stand() -> None:
         assert names(answers, kind) == wanted
     assert identified(answers["pjsip show identifies"])["verify"] == {"192.0.2.10/32"}
     assert registrations(answers["pjsip show registrations"])["usco"].status == "Registered"
+    assert registrations(answers["pjsip show registrations"])["usco"].is_at("sip1.usco.lab.example")
     assert set(contacts(answers["pjsip show contacts"]).values()) == {"Avail"}
     assert settings(answers["pjsip show endpoint usco"])["from_user"] == "trunkline"
     assert len(values(answers["pjsip show transport udp"])["local_net"]) == 4
     assert ami_users(answers)["watch"]["write"] == []
     assert applications(answers["ari show apps"]) == set()
     assert asked(load("lab").hosts[0].model_copy(update={"asterisk": None})) is None
+
+
+OLDER = "r/o?  Username\n----  --------\nNo    trunkline\nYes   watch\n"
+"""What `ari show users` is in Asterisk 18 and 20: as in res/ari/cli.c there."""
+
+
+def test_users_of_ari_are_read_from_older_releases_as_well() -> None:
+    assert ari_users(said()["ari show users"]) == {"trunkline": "no"}
+    assert ari_users(OLDER) == {"trunkline": "no", "watch": "yes"}
+    judged("interface_users_have_their_rights_alone",
+           snapshot({**said(), "ari show users": OLDER.replace("Yes   watch\n", "")}))  # fmt: skip
+    (pattern,) = (each for listed, each, _ in PER_NAME if listed == "ari show users")
+    assert re.findall(pattern, OLDER) == ["trunkline", "watch"]
+
+
+def test_of_a_long_server_the_console_shows_the_beginning_alone() -> None:
+    server = "registrar-2.voice.eu-central.long-carrier.example"
+    name, whole = "usco-backup", f"sip:{server}:5060"
+    shown = whole[: 53 - len(name)]
+    (held,) = registrations(f" {name}/{shown}  usco-backup-auth  Registered       \n").values()
+    assert held.is_at(server)
+    assert not held.is_at("registrar-1.voice.eu-central.long-carrier.example")
+    assert not Registration(name, "sip:registrar-2", "Registered").is_at(server)
 
 
 def test_the_collector_asks_about_each_name_that_a_list_has() -> None:

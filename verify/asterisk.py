@@ -18,14 +18,23 @@ RECORDINGS = "/var/spool/asterisk/recordings"
 VERIFY, VERIFICATION = "verify", "verification"
 """The endpoint of `invoke verify`, and its context."""
 ANY = "0.0.0.0"
+WIDTH = 53
+"""Signs of a registration's name and server that the console shows."""
 
 
 @dataclass(frozen=True)
 class Registration:
     """A registration at a carrier, as Asterisk has it."""
 
+    name: str
     server: str
     status: str
+
+    def is_at(self, server: str) -> bool:
+        """Say whether it is at a server; of a long name the console shows the beginning alone."""
+        begins = f"sip:{server}:"
+        cut_off = len(self.name) + len(self.server) >= WIDTH and begins.startswith(self.server)
+        return self.server.startswith(begins) or cut_off
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,7 @@ def identified(text: str) -> dict[str, set[str]]:
 def registrations(text: str) -> dict[str, Registration]:
     """Read `pjsip show registrations`."""
     rows = re.findall(r"(?m)^ ([^\s/<]+)/(sips?:\S+) +\S+ +(\w+)", text)
-    return {name: Registration(server, status) for name, server, status in rows}
+    return {name: Registration(name, server, status) for name, server, status in rows}
 
 
 def contacts(text: str) -> dict[str, str]:
@@ -202,8 +211,9 @@ def _ami_user(text: str) -> dict[str, Any]:
 
 
 def ari_users(text: str) -> dict[str, str]:
-    """Read `ari show users`: the name, and whether it may only read."""
-    return {name: only.lower() for only, name in re.findall(r"(?m)^(Yes|No) +\w+ +(\S+)$", text)}
+    """Read `ari show users`: the name, and whether it may only read; Asterisk 18 and 20 tell of no ACL."""
+    rows = re.findall(r"(?m)^(Yes|No) +(?:(?:Yes|No) +)?(\S+) *$", text)
+    return {name: only.lower() for only, name in rows}
 
 
 def applications(text: str) -> set[str]:

@@ -108,8 +108,8 @@ def test_registrations_hold(
         found = registrations(said["pjsip show registrations"])
         told = {name: f"{found[name].status} at {found[name].server}" for name in wanted}
         evidence.update(told)
-        good = (each for each in wanted if told[each].startswith(f"Registered at sip:{wanted[each]}:"))
-        return {name: told[name] for name in wanted.keys() - set(good)}
+        good = {n for n in wanted if found[n].status == "Registered" and found[n].is_at(wanted[n])}
+        return {name: told[name] for name in wanted.keys() - good}
 
     if refused := settled(observed, declared, live, wrong):
         fail(refused, ", ".join(f"{name} registered at {server}" for name, server in wanted.items()))

@@ -23,7 +23,7 @@ PER_NAME = (
     ("pjsip show endpoints", r"(?m)^ Endpoint: +([\w.-]+)", "pjsip show endpoint"),
     ("pjsip show transports", r"(?m)^Transport: +([\w.-]+)", "pjsip show transport"),
     ("manager show users", r"(?m)^(?!username$)([\w.-]+)$", "manager show user"),
-    ("ari show users", r"(?m)^\w+ +\w+ +([\w.-]+)$", "ari show user"),
+    ("ari show users", r"(?m)^(?:Yes|No) +(?:(?:Yes|No) +)?([\w.-]+) *$", "ari show user"),
 )
 """What is asked about each name that another answer has."""
 
