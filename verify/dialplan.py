@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from inventories.model import Asterisk, Route, Tenant
-from verify.asterisk import VERIFICATION, lines_of
+from verify.asterisk import RECORDINGS, VERIFICATION, lines_of
 
 ADMIT, NOWHERE, REFUSED = "admit", "nowhere", "refused"
 JUMPS = ("Goto", "GotoIf", "GotoIfTime", "Gosub", "GosubIf", "ExecIf", "Macro", "MacroIf", "While")
@@ -145,6 +146,17 @@ def unlimited(steps: Iterable[Step], tenant: Tenant, asterisk: Asterisk, trunk: 
     if seconds not in {step.data for step in before if step.application == "Set"}:
         return f"no {seconds}"
     return None
+
+
+def recorded(steps: Iterable[Step], ends: str) -> list[str]:
+    """Return the directories that a call is recorded in when it comes to an application."""
+    before = takewhile(lambda step: step.application != ends, steps)
+    return [step.data.partition("/$")[0] for step in before if step.application == "MixMonitor"]
+
+
+def recorded_at(tenant: Tenant) -> list[str]:
+    """Return where a tenant's calls must be recorded."""
+    return [f"{RECORDINGS}/{tenant.name}"] if tenant.recording else []
 
 
 def dialled(steps: Iterable[Step]) -> list[str]:

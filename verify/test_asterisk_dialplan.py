@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inventories.model import Host
-from verify.asterisk import RECORDINGS, VERIFICATION, asterisk_of, lines_of, settings
+from verify.asterisk import VERIFICATION, asterisk_of, lines_of, settings
 from verify.checks import check
 from verify.dialplan import (
     A_MINUTE,
@@ -16,6 +16,8 @@ from verify.dialplan import (
     contexts,
     dialled,
     harm,
+    recorded,
+    recorded_at,
     unlimited,
     wanted_contexts,
     wanted_dialled,
@@ -59,9 +61,8 @@ def test_numbers_lead_to_their_tenants(declared: Host, live: Snapshot) -> None:
             told = [step.data for step in found[did] if step.application == "Stasis"]
             if told != [f"{tenant.application},{tenant.name},${{EXTEN}}"]:
                 fail(f"{did} of {trunk.name} leads to {told or 'no application'}", f"{tenant.name}'s")
-            kept = [step.data for step in found[did] if step.application == "MixMonitor"]
-            place = [f"{RECORDINGS}/{tenant.name}"] if tenant.recording else []
-            if [path.partition("/$")[0] for path in kept] != place:
+            kept, place = recorded(found[did], "Stasis"), recorded_at(tenant)
+            if kept != place:
                 fail(f"{did} of {trunk.name} is recorded at {kept or 'no place'}", place or "no recording")
 
 
@@ -78,7 +79,7 @@ def test_nothing_that_comes_in_leads_out(declared: Host, live: Snapshot) -> None
 
 @check(fault="route-by-hand", needs=CONTEXTS, remedy=DEPLOY, applies=has_telephony)
 def test_tenants_dial_what_is_declared(declared: Host, live: Snapshot) -> None:
-    """Each prefix over its trunk's servers in turn, as its caller; nothing else, and nothing barred."""
+    """Each prefix over its trunk's servers in turn, as its caller, kept where declared; nothing else."""
     asterisk, plan = asterisk_of(declared), plan_of(live)
     emergency = set(asterisk.emergency.numbers)
     for tenant in asterisk.tenants:
@@ -97,6 +98,9 @@ def test_tenants_dial_what_is_declared(declared: Host, live: Snapshot) -> None:
             shown = [s.data for s in steps if s.application == "Set" and s.data.startswith("CALLERID(num)=")]
             if shown != [f"CALLERID(num)={route.caller_id}"]:
                 fail(f"{tenant.name} {extension} calls as {shown}", route.caller_id)
+            kept, place = recorded(steps, "Dial"), recorded_at(tenant)
+            if kept != place:
+                fail(f"{tenant.name} {extension} is recorded at {kept or 'no place'}", place or "no recording")
 
 
 @check(fault="emergency-unhandled", needs=CONTEXTS, remedy=DEPLOY, applies=has_telephony)
