@@ -58,6 +58,15 @@ TENANTS: Sentences = {
         " cannot decode, wanted a codec that it can record: ulaw, alaw, g722, gsm; add one to"
         " trunks[didco].codecs, or take recording out",
     ),
+    "a call out that cannot be recorded": (
+        lambda: telephony(
+            trunks=(trunk(codecs=("ulaw", "g729")), registering(codecs=("g729",))),
+            tenants=(tenant(routes=(route(trunk="usco"),), recording=Recording(quota_mb=7000)),),
+        ),
+        "edge1 asterisk.tenants[sales].recording: usco speaks g729 only, which Asterisk passes on but cannot"
+        " decode, wanted a codec that it can record: ulaw, alaw, g722, gsm; add one to trunks[usco].codecs,"
+        " or take recording out",
+    ),
     "no transcoder between two trunks": (
         lambda: telephony(
             trunks=(trunk(), registering(codecs=("g729",))), tenants=(tenant(routes=(route(trunk="usco"),)),)

@@ -169,6 +169,12 @@ TRUNKS: Sentences = {
         " host, wanted an address in a remote selector, or a public one; add its network to the peer's"
         " remote networks, here and at the gateway",
     ),
+    "a PBX of the office that is called without a tunnel": (
+        lambda: telephony(trunks=(trunk(), registering(primary="192.168.150.5", backup=None))),
+        "edge1 asterisk.trunks[usco].primary: 192.168.150.5/32 is private and behind no tunnel of this"
+        " host, wanted an address in a remote selector, or a public one; add its network to the peer's"
+        " remote networks, here and at the gateway",
+    ),
     "a codec that does not exist": (
         with_trunk(codecs=("g711",)),
         "edge1 asterisk.trunks[didco].codecs[0]: 'g711' is not a codec; write ulaw (North America) or alaw"
@@ -216,7 +222,8 @@ def test_telephony_with_everything_has_no_problem() -> None:
 
 
 def test_a_pbx_in_the_tunnel_is_a_trunk_and_is_told_the_inner_address() -> None:
-    host = pbx(exchange(trunks=(trunk(addresses=("192.168.150.5/32",)),)), strongswan=swan())
+    inside = trunk(addresses=("192.168.150.5/32",), server="192.168.150.5")
+    host = pbx(exchange(trunks=(inside,)), strongswan=swan())
     declared = checked(lambda: environment(host)).host("edge1").asterisk
     assert declared is not None
     assert "192.168.150.0/24" in map(str, declared.local_networks(host))

@@ -77,14 +77,7 @@ def _codecs(asterisk: Asterisk, host: Host, tenant: Tenant) -> Iterator[Problem]
     trunk = asterisk.trunk(tenant.trunk)
     if trunk is None:
         return
-    if tenant.recording and not _can_transcode(trunk):
-        yield asterisk.problem(
-            host,
-            _place(tenant, "recording"),
-            f"{trunk.name} speaks {', '.join(trunk.codecs)} only, which Asterisk passes on but cannot decode",
-            f"a codec that it can record: {', '.join(TRANSCODED)}",
-            f"add one to trunks[{trunk.name}].codecs, or take recording out",
-        )
+    yield from _undecodable(asterisk, host, tenant)
     for route in tenant.routes:
         out = asterisk.trunk(route.trunk)
         if out is None or set(out.codecs) & set(trunk.codecs):
@@ -97,6 +90,20 @@ def _codecs(asterisk: Asterisk, host: Host, tenant: Tenant) -> Iterator[Problem]
                 " has no transcoder between them",
                 f"a codec that both have, or one of {', '.join(TRANSCODED)} on each side",
                 f"add one to trunks[{trunk.name}].codecs or trunks[{out.name}].codecs",
+            )
+
+
+def _undecodable(asterisk: Asterisk, host: Host, tenant: Tenant) -> Iterator[Problem]:
+    """Yield the trunks, of calls in and out, whose voices could not be recorded."""
+    names = dict.fromkeys((tenant.trunk, *(route.trunk for route in tenant.routes)))
+    for trunk in (asterisk.trunk(name) for name in names) if tenant.recording else ():
+        if trunk is not None and not _can_transcode(trunk):
+            yield asterisk.problem(
+                host,
+                _place(tenant, "recording"),
+                f"{trunk.name} speaks {', '.join(trunk.codecs)} only, which Asterisk passes on but cannot decode",
+                f"a codec that it can record: {', '.join(TRANSCODED)}",
+                f"add one to trunks[{trunk.name}].codecs, or take recording out",
             )
 
 

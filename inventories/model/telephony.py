@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import IPv4Network
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -99,15 +100,16 @@ def _trunk(asterisk: Asterisk, host: Host, trunk: Trunk, environment: Environmen
             f"{asterisk.calls} or fewer",
             "lower it, or raise calls of the host",
         )
-    for network in trunk.addresses:
+    for field, network in _parties(trunk):
         if _is_private(network) and not _reached(host, network):
             yield asterisk.problem(
                 host,
-                f"{place}.addresses",
+                f"{place}.{field}",
                 f"{network} is private and behind no tunnel of this host",
                 "an address in a remote selector, or a public one",
                 "add its network to the peer's remote networks, here and at the gateway",
             )
+    for network in trunk.addresses:
         for controller in environment.controllers:
             if controller.version == 4 and controller.overlaps(network):
                 yield asterisk.problem(
@@ -117,6 +119,14 @@ def _trunk(asterisk: Asterisk, host: Host, trunk: Trunk, environment: Environmen
                     "addresses of the carrier alone",
                     "take it out: by its address nobody could tell one from the other",
                 )
+
+
+def _parties(trunk: Trunk) -> Iterator[tuple[str, IPv4Network]]:
+    """Yield where a trunk's calls come from and go to, as far as addresses say it, by field."""
+    yield from (("addresses", network) for network in trunk.addresses)
+    for field, server in trunk.servers:
+        with suppress(ValueError):  # a name, of which DNS says where it leads
+            yield field, IPv4Network(server)
 
 
 def _own(asterisk: Asterisk, host: Host, trunk: Trunk) -> Iterator[Problem]:
