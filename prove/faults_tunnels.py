@@ -235,6 +235,14 @@ TRAFFIC = (
         edited("s/ proposals = .*/&, aes256-sha1-modp2048/"),
     ),
     Fault(
+        "encapsulation-not-forced",
+        "strongswan.ike_takes_the_declared_proposal_and_no_weak_one",
+        "ESP that would come without UDP around it, where a firewall lets ports alone in, is found by the probe",
+        # charon's own ESP is always in UDP: without it the daemon says what its file says.
+        f"sed -i 's/encap = yes/encap = no/' {PEERS}; sed -i 's/load = yes/load = no/' {SETTINGS};"
+        " systemctl restart strongswan; sleep 2; swanctl --list-conns | grep -q '^[a-z]'",
+    ),
+    Fault(
         "strong-proposal-lost",
         "strongswan.ike_takes_the_declared_proposal_and_no_weak_one",
         "a proposal that would no longer be accepted is found while the tunnel still stands",

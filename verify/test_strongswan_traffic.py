@@ -160,7 +160,7 @@ def test_nothing_passes_the_cable_in_clear(
 
 
 @check(
-    fault=("weak-proposal-by-hand", "strong-proposal-lost"),
+    fault=("weak-proposal-by-hand", "encapsulation-not-forced", "strong-proposal-lost"),
     needs=("strongswan.connections_are_exactly_the_declared", "firewall.kernel_admits_exactly_the_declared"),
     remedy="Compare `proposals` in /etc/swanctl/conf.d with the inventory; `invoke deploy` takes it back.",
     applies=lambda host: host.strongswan is not None,
