@@ -59,14 +59,14 @@ def openings(c: Context, env: str = "lab", limit: str = "", json: bool = False, 
 
 
 @command(
-    peer="Only the peer of this name (default: all of the chosen hosts').",
+    peer="Only the peer or trunk of this name (default: all of the chosen hosts').",
     reveal="Show the pre-shared key or the far side's certificates in clear, on the terminal.",
 )
 def peer(
     c: Context, env: str = "lab", limit: str = "", twin: str = "", peer: str = "", reveal: bool = False,
     json: bool = False, debug: bool = False,
 ) -> None:  # fmt: skip
-    """Show the sheet for the far side of each tunnel, in the field names of UniFi's console."""
+    """Show the sheet for the far side of each tunnel, in UniFi's field names, and for each carrier."""
     from control.peer import peer as sheet
 
     sheet(target(env, limit, twin), Console(as_json=json), name=peer, reveal=reveal)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from control.carrier import carriers, trunks_of
 from control.console import Console
 from control.errors import TrunklineError
 from control.secrets import store_of
@@ -27,31 +28,45 @@ Row = tuple[str, str, str]
 
 
 def peer(target: Target, console: Console, *, name: str = "", reveal: bool = False) -> None:
-    """Show each peer's sheet; secrets are stars unless `reveal`, which only a person may ask for."""
+    """Show each peer's sheet, then each carrier's; secrets are stars unless `reveal`.
+
+    Only a person may ask for that.
+    """
     if reveal and console.as_json:
         raise TrunklineError(
             "--reveal does not go with --json: what programs read ends in files.",
             "Leave one of the two out.",
         )
-    for host, its in peers_of(target, name):
-        rows = list(sheet(target, host, its, reveal=reveal))
-        if console.as_json:
-            full = [(host.name, its.name, *row) for row in rows]
-            console.table("field", ("Host", "Peer", *COLUMNS), full)
-        else:
-            console.title(f"{its.name}, the far side of {host.name}: {CONSOLE}")
-            console.table("field", COLUMNS, rows)
-        for note in notes(host, its, reveal=reveal):
-            console.warn(note)
-        if reveal and its.certificates:
-            _bundle(target, console, its, its.certificates)
+    of_tunnels = any(name in ("", its.name) for _, its in tunnels(target))
+    for host, its in peers_of(target, name) if of_tunnels or not trunks_of(target, name) else ():
+        _show(target, console, host, its, reveal=reveal)
+    carriers(target, console, name)
+
+
+def _show(target: Target, console: Console, host: Host, its: Peer, *, reveal: bool) -> None:
+    rows = list(sheet(target, host, its, reveal=reveal))
+    if console.as_json:
+        full = [(host.name, its.name, *row) for row in rows]
+        console.table("field", ("Host", "Peer", *COLUMNS), full)
+    else:
+        console.title(f"{its.name}, the far side of {host.name}: {CONSOLE}")
+        console.table("field", COLUMNS, rows)
+    for note in notes(host, its, reveal=reveal):
+        console.warn(note)
+    if reveal and its.certificates:
+        _bundle(target, console, its, its.certificates)
+
+
+def tunnels(target: Target) -> list[tuple[Host, Peer]]:
+    """Return the peers of the chosen hosts."""
+    return [
+        (host, its) for host in target.hosts for its in (host.strongswan.peers if host.strongswan else ())
+    ]
 
 
 def peers_of(target: Target, name: str = "") -> list[tuple[Host, Peer]]:
     """Return the peers of the chosen hosts, or those of one name. Raises TrunklineError for none."""
-    known = [
-        (host, its) for host in target.hosts for its in (host.strongswan.peers if host.strongswan else ())
-    ]
+    known = tunnels(target)
     if not known:
         raise TrunklineError(
             f"{', '.join(target.names)} of {target.environment.name} declare no tunnel.",
