@@ -237,7 +237,7 @@ TRAFFIC = (
     Fault(
         "encapsulation-not-forced",
         "strongswan.ike_takes_the_declared_proposal_and_no_weak_one",
-        "ESP that would come without UDP around it, where a firewall lets ports alone in, is found by the probe",
+        "ESP that would come without UDP around it, to a firewall that knows ports only, is found before",
         # charon's own ESP is always in UDP: without it the daemon says what its file says.
         f"sed -i 's/encap = yes/encap = no/' {PEERS}; sed -i 's/load = yes/load = no/' {SETTINGS};"
         " systemctl restart strongswan; sleep 2; swanctl --list-conns | grep -q '^[a-z]'",

@@ -1,4 +1,4 @@
-"""Only options that Asterisk 18 knows are rendered: Ubuntu 22.04 has 18.10, and one unknown word costs a section.
+"""Only options that Asterisk 18 knows are rendered: Ubuntu 22.04 has 18.10.
 
 A section of pjsip.conf with an unknown option is left out as a whole, by a line in the log alone.
 """
@@ -35,7 +35,8 @@ OTHERS: dict[str, str] = {
     "http.conf": "enabled bindaddr bindport enable_static enable_status servername",
     "ari.conf": "enabled pretty",
     "ari_secrets.conf": "type read_only password_format password",
-    "manager.conf": "enabled bindaddr port webenabled displayconnects authtimeout authlimit allowmultiplelogin",
+    "manager.conf": "enabled bindaddr port webenabled displayconnects authtimeout authlimit"
+    " allowmultiplelogin",
     "manager_secrets.conf": "secret deny permit read write",
     "asterisk.conf": "systemname maxcalls live_dangerously hideconnect dumpcore documentation_language",
     "logger.conf": "dateformat",
@@ -92,7 +93,9 @@ def test_every_file_is_looked_at() -> None:
     assert {*OTHERS, *pjsip, "extensions.conf"} == {*asterisk.PLAIN, *asterisk.SECRET}
 
 
-@pytest.mark.parametrize("one", [declared(), declared(emergency=Emergency(trunk="usco"))], ids=["refused", "routed"])
+@pytest.mark.parametrize(
+    "one", [declared(), declared(emergency=Emergency(trunk="usco"))], ids=["refused", "routed"]
+)
 def test_the_dialplan_uses_no_application_that_18_does_not_have(one: Environment) -> None:
     lines = [line for each in blocks(texts(one)[f"{ETC}/extensions.conf"]) for line in each if "=>" in line]
     used = {line.split(",", 2 if "exten" in line else 1)[-1].partition("(")[0] for line in lines}

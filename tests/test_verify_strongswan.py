@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from inventories.model import EspProposal, IkeProposal, Peer, Secret, load
+from twin.associations import associations as told_by_a_gateway
+from verify.both_ends import differing
 from verify.on_host import vici
 from verify.on_host.strongswan import associations
 from verify.tunnels import (
@@ -29,6 +31,7 @@ from verify.tunnels import (
     wanted_association,
     wanted_child,
 )
+from verify.tunnels import associations as associations_with
 
 RECORDED = Path(__file__).resolve().parent / "recorded" / "vici"
 VERSIONS = ("5.9.8", "6.0.1")
@@ -104,6 +107,29 @@ def test_another_cipher_is_told_apart(tunnels: dict[str, Any], peer: Peer) -> No
     (child,) = children(tunnels, other)
     wanted = wanted_child(other, child)
     assert {key for key in wanted if child.held.get(key) != wanted[key]} == {"encr-alg", "encr-keysize"}
+
+
+def from_the_far_end(held: dict[str, Any]) -> dict[str, Any]:
+    """Return what the other end says of the same association."""
+    other = {"local": "remote", "remote": "local", "in": "out", "out": "in"}
+
+    def turned(key: str) -> str:
+        return "-".join(other.get(word, word) for word in key.split("-")) if "spi" not in key or (
+            key.startswith("spi-")) else key  # fmt: skip
+
+    children = [{turned(key): value for key, value in each.items()} for each in held["child-sas"]]
+    return {**{turned(key): value for key, value in held.items()},
+            "child-sas": {f"{n}": child for n, child in enumerate(children)}}  # fmt: skip
+
+
+def test_both_ends_have_the_same_or_it_is_told(tunnels: dict[str, Any], peer: Peer) -> None:
+    (held,) = tunnels["associations"]
+    ours, far = associations_with(tunnels, peer), from_the_far_end(held)
+    assert not differing(ours, told_by_a_gateway([{"vpn1": far}]))
+    far["child-sas"]["0"]["spi-in"] = "00000000"
+    assert "and the peer has" in differing(ours, told_by_a_gateway([{"vpn1": far}]))
+    assert differing(ours, ()).endswith("and the peer has none")
+    assert not differing((), ())
 
 
 def test_only_what_stands_counts() -> None:

@@ -100,7 +100,7 @@ def test_tenants_dial_what_is_declared(declared: Host, live: Snapshot) -> None:
                 fail(f"{tenant.name} {extension} calls as {shown}", route.caller_id)
             kept, place = recorded(steps, "Dial"), recorded_at(tenant)
             if kept != place:
-                fail(f"{tenant.name} {extension} is recorded at {kept or 'no place'}", place or "no recording")
+                fail(f"{tenant.name} {extension} is recorded at {kept}", place or "no recording")
 
 
 @check(fault="emergency-unhandled", needs=CONTEXTS, remedy=DEPLOY, applies=has_telephony)

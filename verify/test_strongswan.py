@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from inventories.model import Host, Peer
+from verify.both_ends import apart
 from verify.checks import check
 from verify.crossing import standing
 from verify.guideline import LEAST_SHARE, WARN_SHARE
@@ -173,7 +174,7 @@ def test_associations_are_as_declared(declared: Host, live: Snapshot) -> None:
 def test_each_pair_of_networks_has_one_child(
     declared: Host, live: Snapshot, observed: Observed, evidence: dict[str, Any]
 ) -> None:
-    """Where both ends called at once, the older one ends ten seconds later: what is left then is too many."""
+    """At both ends; where both called at once, the older SA ends ten seconds later: what is left is too many."""
     twice, until = _twice(declared, live["tunnels"]), time.monotonic() + REPLACED
     while twice and time.monotonic() < until:
         time.sleep(1)
@@ -181,6 +182,9 @@ def test_each_pair_of_networks_has_one_child(
         twice = _twice(declared, standing(observed, declared))
     if twice:
         fail(twice, "one SA for each pair of networks, in one IKE SA")
+    for peer in peers(declared):
+        if said := apart(observed, declared, peer):
+            fail(f"{peer.name}: {said}", "the same SAs at both ends")
 
 
 def _twice(host: Host, tunnels: Any) -> dict[str, str]:

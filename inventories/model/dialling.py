@@ -101,7 +101,8 @@ def _undecodable(asterisk: Asterisk, host: Host, tenant: Tenant) -> Iterator[Pro
             yield asterisk.problem(
                 host,
                 _place(tenant, "recording"),
-                f"{trunk.name} speaks {', '.join(trunk.codecs)} only, which Asterisk passes on but cannot decode",
+                f"{trunk.name} speaks {', '.join(trunk.codecs)} only, which Asterisk passes on but cannot"
+                " decode",
                 f"a codec that it can record: {', '.join(TRANSCODED)}",
                 f"add one to trunks[{trunk.name}].codecs, or take recording out",
             )
