@@ -218,6 +218,12 @@ def test_interfaces_stay_on_this_host_and_ask_who_it_is() -> None:
     assert all("enabled=no" in off[f"{ETC}/{name}"] for name in ("http.conf", "ari.conf", "manager.conf"))
 
 
+def test_whoever_stops_it_lets_the_calls_end_first_but_not_for_ever() -> None:
+    unit = texts(declared(drain=40))["/etc/systemd/system/asterisk.service.d/10-trunkline.conf"]
+    assert f"ExecStop=+{asterisk.PROGRAM} drain\n" in unit
+    assert "TimeoutStopSec=70\n" in unit
+
+
 def test_fail2ban_reads_what_asterisk_writes() -> None:
     one = declared()
     logger = sections(texts(one)[f"{ETC}/logger.conf"])["logfiles"]

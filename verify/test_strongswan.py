@@ -174,7 +174,7 @@ def test_associations_are_as_declared(declared: Host, live: Snapshot) -> None:
 def test_each_pair_of_networks_has_one_child(
     declared: Host, live: Snapshot, observed: Observed, evidence: dict[str, Any]
 ) -> None:
-    """At both ends; where both called at once, the older SA ends ten seconds later: what is left is too many."""
+    """At both ends; where both called at once, the older SA ends ten seconds later: then there is one."""
     twice, until = _twice(declared, live["tunnels"]), time.monotonic() + REPLACED
     while twice and time.monotonic() < until:
         time.sleep(1)

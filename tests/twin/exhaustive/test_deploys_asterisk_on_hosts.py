@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -73,3 +74,17 @@ def test_what_takes_a_restart_waits_for_the_calls_and_cuts_none(pbx: Pbx) -> Non
     assert pbx.deploy("tcp_gone") == {"asterisk: files"}
     assert pbx.started() != before
     assert "tcp" not in pbx.run("asterisk -rx 'pjsip show transports'")
+
+
+def test_whoever_stops_it_waits_for_the_calls_but_not_for_ever(pbx: Pbx) -> None:
+    """As an upgrade of the package does, and a reboot; `drain` is 5 s here."""
+    call, before = pbx.call(4), pbx.started()
+    pbx.run("systemctl restart asterisk; asterisk -rx 'core waitfullybooted'")
+    heard = pbx.seen(call)
+    assert sounded(heard), heard
+    assert pbx.started() != before
+    call, before, began = pbx.call(30), pbx.started(), time.monotonic()
+    pbx.run("systemctl restart asterisk; asterisk -rx 'core waitfullybooted'")
+    assert 5 <= time.monotonic() - began < 30
+    assert pbx.started() != before
+    pbx.seen(call)
