@@ -39,7 +39,10 @@ server { listen 80; server_name shop.test; return 301 https://$host$request_uri;
 add_header Strict-Transport-Security "max-age=63072000" always;
 add_header Content-Security-Policy "POLICY" always;
 add_header X-Content-Type-Options nosniff always;
+add_header X-Frame-Options DENY always;
 add_header Referrer-Policy strict-origin-when-cross-origin always;
+add_header Cross-Origin-Opener-Policy same-origin always;
+add_header Permissions-Policy "camera=(self), microphone=()" always;
 """
 
 
@@ -77,7 +80,7 @@ def test_headers_that_hold_everywhere_are_no_finding() -> None:
 def test_one_add_header_in_a_location_loses_all_of_the_servers() -> None:
     (found,) = every_location(printed("add_header X-Other 1;"), SITE)
     assert found[0] == "shop.test: location /assets/"
-    assert found[1].count(",") == 3
+    assert found[1].count(",") == 6
 
 
 def test_a_header_without_always_is_lost_on_errors() -> None:
@@ -105,6 +108,8 @@ def test_a_missing_a_doubled_and_another_value_are_named() -> None:
         "strict-transport-security": "max-age=63072000; includeSubDomains",
         "content-security-policy": SITE.content_security_policy,
         "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
+        "x-frame-options": "DENY", "cross-origin-opener-policy": "same-origin",
+        "permissions-policy": "midi=()",
     }  # fmt: skip
     assert differences(Reply("", "", 200, tuple(good.items())), SITE) == ""
     weaker = (
@@ -113,7 +118,9 @@ def test_a_missing_a_doubled_and_another_value_are_named() -> None:
     )
     told = differences(Reply("", "", 200, weaker[1:]), SITE)
     assert told == "strict-transport-security is missing; x-content-type-options stands 2 times"
-    assert differences(Reply("", "", 200, weaker[:4]), SITE) == "strict-transport-security: max-age=60"
+    assert differences(Reply("", "", 200, weaker[:-1]), SITE) == "strict-transport-security: max-age=60"
+    framed = tuple((good | {"x-frame-options": "ALLOWALL", "permissions-policy": ""}).items())
+    assert differences(Reply("", "", 200, framed), SITE) == "x-frame-options: ALLOWALL; permissions-policy: "
 
 
 def test_every_question_has_a_label_of_its_own_and_holds_no_secret() -> None:

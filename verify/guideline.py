@@ -19,6 +19,8 @@ HYBRID = "X25519MLKEM768"
 CLASSIC = ("x25519", "secp256r1", "secp384r1")
 REFERRER = frozenset({"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"})
 """Policies that tell another site no more than where one came from."""
+OPENER = frozenset({"same-origin", "same-origin-allow-popups"})
+"""Cross-Origin-Opener-Policy: a page that somebody else opened is out of their reach."""
 WARN_SHARE, LEAST_SHARE = 1 / 3, 1 / 6
 """Share of a certificate's lifetime that is left. Certbot renews at a third; half of that has been failing
 for a sixth of the lifetime: 15 days of 90, a day of six."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inventories.model import Site
-from verify.guideline import REFERRER
+from verify.guideline import OPENER, REFERRER
 from verify.nginx_config import Block
 from verify.probes.exchange import Reply
 
@@ -16,14 +16,19 @@ def wanted(site: Site) -> dict[str, str]:
         "strict-transport-security": f"max-age={site.strict_transport}",
         "content-security-policy": site.content_security_policy,
         "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
         "referrer-policy": " or ".join(sorted(REFERRER)),
+        "cross-origin-opener-policy": " or ".join(sorted(OPENER)),
+        "permissions-policy": "a policy",
     }
 
 
 def fits(name: str, value: str, site: Site) -> bool:
     """Say whether a header's value is what the site's record asks for."""
-    if name == "referrer-policy":
-        return value in REFERRER
+    if name in (several := {"referrer-policy": REFERRER, "cross-origin-opener-policy": OPENER}):
+        return value in several[name]
+    if name == "permissions-policy":
+        return bool(value)
     if name == "strict-transport-security":
         return value.partition(";")[0].strip() == wanted(site)[name]
     return value == wanted(site)[name]
