@@ -128,8 +128,10 @@ def test_cron_jobs_are_known(live: Snapshot) -> None:
     remedy="Declare what needs it, or remove the source: its owner can install anything.",
 )
 def test_apt_sources_are_known(declared: Host, live: Snapshot) -> None:
-    vendor = declared.release.os_id.capitalize()
-    report([" ".join(row[1:4]) for row in live["apt_sources"] if row[0] != vendor])
+    """Those of the distribution, and those that a deploy wrote, such as Docker's where it is declared."""
+    vendor, ours = declared.release.os_id.capitalize(), managed(live)
+    foreign = (row for row in live["apt_sources"] if row[0] != vendor)
+    report([" ".join(row[1:4]) for row in foreign if row[3].rpartition(":")[0] not in ours])
 
 
 @check(fault="foreign-drop-in", remedy="Declare it, or remove the file.", last=True)
