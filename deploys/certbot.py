@@ -20,7 +20,6 @@ from deploys._ops.sites import CERTIFICATES
 from deploys._ops.telephony import PROGRAM as ASTERISK
 from deploys.nginx import REJECTED_HANDSHAKES, UNKNOWN, WEBROOT
 from inventories.model import Certbot, Certificate, Environment, Host
-from inventories.model.certbot import LETS_ENCRYPT_STAGING
 
 PACKAGES = ("certbot", "openssl")
 TIMER = "certbot.timer"
@@ -79,7 +78,7 @@ def declared(host: Host, settings: Certbot, environment: Environment) -> str:
         "directory": settings.directory,
         "email": settings.email,
         "profile": settings.profile,
-        "staging": settings.directory == LETS_ENCRYPT_STAGING,
+        "staging": "staging" in settings.directory,  # as Certbot itself tells it
         "ca_bundle": BUNDLE if settings.ca_bundle else None,
         "webroot": WEBROOT if host.nginx else None,
         "certificates": {

@@ -18,6 +18,7 @@ from deploys._engine import report
 from deploys._ops import certificates, script
 from deploys._ops.script import SCRIPTS
 from inventories.model import Certbot, Certificate, Host, load
+from inventories.model.certbot import LETS_ENCRYPT_STAGING
 
 LAB = load("lab")
 WEB = LAB.host("web1")
@@ -118,6 +119,17 @@ def test_a_bundle_reaches_the_timers_unit_as_well() -> None:
     )
     assert files[certbot.BUNDLE] == Path("README.md").read_text()
     assert json.loads(files[certbot.DECLARED])["ca_bundle"] == certbot.BUNDLE
+
+
+@pytest.mark.parametrize(
+    ("directory", "staging"),
+    [(LETS_ENCRYPT, False), (LETS_ENCRYPT_STAGING, True), ("https://acme-staging.corp.dev/directory", True)],
+)
+def test_certbot_takes_another_authority_for_staging_by_its_name(directory: str, staging: bool) -> None:
+    """It refuses to replace a certificate of production by one of those, unless it is told to."""
+    one = with_(Certbot(email="ops@lab.example", directory=directory))
+    files = {file.path: file.content for file in certbot.files(one, LAB)}
+    assert json.loads(files[certbot.DECLARED])["staging"] is staging
 
 
 def test_a_bundle_that_is_not_there_is_told() -> None:
