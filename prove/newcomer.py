@@ -132,7 +132,10 @@ def _tests(host: str) -> Callable[[Stage], Evidence]:
     def put(stage: Stage) -> Evidence:
         _, second = lines()
         with machine(stage, host) as walk:
-            ended = walk(f"CI=true {second}", TESTS).expect(0)
+            ended = walk(f"CI=true {second}", TESTS)
+        failed = re.findall(r"^(?:FAILED|ERROR) (.{1,300})", ended.stdout, re.MULTILINE)
+        require(not failed, f"{len(failed)} failed: {'; '.join(failed)}")
+        ended.expect(0)
         summary = ended.stdout.rstrip().splitlines()[-1]
         require(re.search(r"\d+ passed", summary), f"it does not close with pytest's summary: {summary}")
         require("skipped" not in summary, f"something was skipped: {summary}")
