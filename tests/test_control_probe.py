@@ -26,11 +26,11 @@ def invoke(*argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_several_hosts_are_looked_at_one_after_the_other() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
-        done = invoke("probe.tcp", "127.0.0.1,localhost", str(port), "--json")
+        done = invoke("probe.tcp", "127.0.0.1,127.0.0.2", str(port), "--json")
     seen = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [each["address"] for each in seen] == ["127.0.0.1", "localhost"]
+    assert [each["address"] for each in seen] == ["127.0.0.1", "127.0.0.2"]
     assert {each["ports"][0]["state"] for each in seen} == {"open"}
 
 
