@@ -43,7 +43,7 @@ class Buildah:
         self._temporary = directory / "tmp"
         self._temporary.mkdir(exist_ok=True)
         self._prefix = list(prefix)
-        own = {"TMPDIR": str(self._temporary), "CONTAINERS_CONF": str(_configured(directory))}
+        own = {"TMPDIR": str(self._temporary), "CONTAINERS_CONF": str(configured(directory))}
         self._environment = {**os.environ, **(environment or {}), **own}
         self._policy = directory / "policy.json"
         self._policy.write_text(json.dumps(_POLICY))
@@ -141,7 +141,7 @@ class Buildah:
             raise TrunklineError(f"The image of {context} could not be built; {step} failed:\n{said}")
 
 
-def _configured(directory: Path) -> Path:
+def configured(directory: Path) -> Path:
     """Write a containers.conf(5) of our own and return it; the machine's is not asked.
 
     buildah 1.39 does nothing unless it sees netavark, which a build in the host's network never starts.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from control.buildah import configured
 from control.errors import TrunklineError
 from inventories.model import Environment, load
 from twin.given import given
@@ -194,7 +195,10 @@ def test_a_host_pulls_what_was_pushed_under_docker_hubs_name(web: Twin, tmp_path
     build = f"c=$(buildah from scratch) && buildah copy -q $c {files} / && buildah commit -q $c hello:1"
     push = f"buildah push -q hello:1 docker://{web.registry.host}/library/hello:1"
     script = f"export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot; {build} && {push}"
-    storage = {"CONTAINERS_STORAGE_CONF": str(_storage(tmp_path))}
+    storage = {
+        "CONTAINERS_STORAGE_CONF": str(_storage(tmp_path)),
+        "CONTAINERS_CONF": str(configured(tmp_path)),
+    }
     argv = web.registry.argv("/bin/sh", "-c", script)
     done = subprocess.run(argv, env={**os.environ, **storage}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
