@@ -13,7 +13,7 @@ from sampled import proven, sample
 from prove.row import Row
 from prove.stage import Stage
 
-FAULTS = 4
+FAULTS = 2
 """How many rows of that table."""
 
 
