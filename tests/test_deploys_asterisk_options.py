@@ -22,7 +22,7 @@ PJSIP: dict[str, str] = {
     "endpoint": "transport context identify_by disallow allow direct_media rtp_symmetric force_rport"
     " rewrite_contact rtp_keepalive rtp_timeout rtp_timeout_hold timers timers_sess_expires dtmf_mode"
     " trust_id_inbound send_pai allow_transfer allow_subscribe inband_progress language aors auth"
-    " outbound_auth from_user from_domain",
+    " outbound_auth from_user from_domain deny permit",
     "aor": "contact qualify_frequency qualify_timeout",
     "identify": "endpoint srv_lookups match",
     "auth": "auth_type username password",

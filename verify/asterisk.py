@@ -97,10 +97,12 @@ def wanted_objects(asterisk: Asterisk) -> dict[str, set[str]]:
     }
 
 
+LISTED = "deny/permit"
+"""What Asterisk says of an access list that stands in the endpoint itself."""
 OF_EVERY_ENDPOINT = {
     "identify_by": "ip", "direct_media": "false", "rtp_symmetric": "true", "force_rport": "true",
     "allow_transfer": "false", "allow_subscribe": "false", "trust_id_inbound": "false",
-    "media_address": "", "media_encryption": "no", "timers": "yes", "acl": "", "from_user": "", "auth": "",
+    "media_address": "", "media_encryption": "no", "timers": "yes", "from_user": "", "auth": "",
     "outbound_auth": "",
 }  # fmt: skip
 """What an endpoint must say of itself, or must not."""
@@ -110,12 +112,13 @@ def wanted_endpoints(asterisk: Asterisk) -> dict[str, dict[str, str]]:
     """Return the settings of each endpoint that must be in force."""
     found = {
         VERIFY: {
-            **OF_EVERY_ENDPOINT, "context": VERIFICATION, "allow": "(ulaw|alaw)", "auth": f"{VERIFY}-auth",
-            "transport": asterisk.transports[0],
+            **OF_EVERY_ENDPOINT, "acl": LISTED, "context": VERIFICATION, "allow": "(ulaw|alaw)",
+            "auth": f"{VERIFY}-auth", "transport": asterisk.transports[0],
         }
     }  # fmt: skip
     for line in lines(asterisk):
         own = {"context": f"from-{line.trunk.name}", "transport": line.trunk.transport}
+        own["acl"] = LISTED if line.trunk.addresses else ""
         if isinstance(line.trunk, RegisteringTrunk):
             own |= {"from_user": line.trunk.user, "outbound_auth": f"{line.name}-auth"}
         found[line.name] = {**OF_EVERY_ENDPOINT, "allow": f"({'|'.join(line.trunk.codecs)})", **own}

@@ -45,6 +45,8 @@ class Line:
     user: str = ""
     expiry: int = 0
     registers: bool = False
+    permitted: tuple[IPv4Network, ...] = ()
+    """Who may be this line, however it was told from others; empty: anybody."""
     caller: bool = False
     """A client that calls from behind whatever there is: answered where its packets come from."""
 
@@ -72,9 +74,11 @@ class Line:
     @property
     def more(self) -> tuple[tuple[str, str], ...]:
         """What only some lines have."""
+        found = [("deny", "0.0.0.0/0")] if self.permitted else []
+        found += [("permit", str(network)) for network in self.permitted]
         if self.caller:
-            return (("auth", f"{self.name}-auth"),)
-        found = [("aors", self.name)]
+            return (*found, ("auth", f"{self.name}-auth"))
+        found.append(("aors", self.name))
         if self.registers:
             found += [
                 ("outbound_auth", self.credentials),
@@ -184,7 +188,7 @@ def exchange_of(host: Host, environment: Environment) -> Exchange | None:
         return None
     controllers = tuple(each for each in environment.controllers if isinstance(each, IPv4Network))
     verify = Line("verify", "invoke verify, from the controllers", asterisk.transports[0], VERIFICATION,
-                  "ulaw,alaw", controllers, caller=True)  # fmt: skip
+                  "ulaw,alaw", controllers, permitted=controllers, caller=True)  # fmt: skip
     lines = [verify, *(line for trunk in asterisk.trunks for line in _lines(trunk))]
     credentials = [Credential("verify-auth", "verify")]
     credentials += [Credential(line.credentials, line.user) for line in lines if line.registers]
@@ -219,6 +223,7 @@ def _lines(trunk: Trunk) -> Iterator[Line]:
             trunk.user if isinstance(trunk, RegisteringTrunk) else "",
             trunk.expiry if isinstance(trunk, RegisteringTrunk) else 0,
             registering,
+            permitted=trunk.addresses,
         )
 
 

@@ -20,6 +20,7 @@ def loaded(exchange: Exchange) -> dict[str, Any]:
             "rtp_symmetric": "true",
             "force_rport": "true",
             "allow_transfer": "false",
+            "acl": "deny/permit" if line.permitted else "",
         }
         for line in exchange.lines
     }
