@@ -158,7 +158,7 @@ def test_declared_udp_openings_are_proven_from_every_place_and_what_differs_is_n
     admit(walled, *wide)
     walled.run(HOST, "iptables -A INPUT -s 192.0.2.10 -p udp --dport 5070 -j ACCEPT")
     right = judged(walled)
-    assert right["differences"] == {"wrong": [], "unproven": [], "left": []}
+    assert right["differences"] == {"wrong": [], "unproven": [], "left": [], "used": []}
     assert len(right["seen"]["answered"]) == 4  # both places, both families
     admit(walled, "-p udp --dport 10020:10029 -j DROP", *wide, "-p udp --dport 5070:5071 -j ACCEPT")
     wrong = judged(walled)["differences"]
