@@ -9,13 +9,16 @@ import struct
 import threading
 from collections.abc import Iterator
 from ipaddress import IPv4Network
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from inventories.model import EspProposal, IkeProposal, Peer, Secret, load
 from twin.associations import associations as told_by_a_gateway
+from verify import test_strongswan as checks
 from verify.both_ends import differing
 from verify.on_host import vici
 from verify.on_host.strongswan import associations
@@ -205,3 +208,23 @@ def test_another_table_s_rules_are_not_ours(ruleset: list[dict[str, Any]]) -> No
 def test_the_kernel_writes_networks_in_three_ways(element: Any, networks: set[str]) -> None:
     held = {"set": {"family": "inet", "table": "trunkline_tunnels", "name": "remote", "elem": [element]}}
     assert members([held], "remote") == {IPv4Network(text) for text in networks}
+
+
+@pytest.mark.parametrize(
+    ("looks", "restless"),
+    [
+        ((1, 0), False),  # the older one ended, and that was it
+        ((1,) * 40, True),
+        ((1, 0, 0, 0, 1), True),  # each end begins anew what the other one ends
+    ],
+)
+def test_one_sa_that_is_left_stays_the_only_one(
+    looks: tuple[int, ...], restless: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, seen = count(), iter(looks)
+    time = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+    monkeypatch.setattr(checks, "time", time)
+    monkeypatch.setattr(checks, "standing", lambda *_: None)
+    monkeypatch.setattr(checks, "_twice", lambda *_: {"hq": "2 IKE SAs"} if next(seen, 0) else {})
+    host = load("lab").host("vpn1")
+    assert bool(checks._restless(host, None, {"hq": "2 IKE SAs"})) == restless  # type: ignore[arg-type]
