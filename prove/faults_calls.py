@@ -50,7 +50,7 @@ OUTSIDE = (
         "stranger-taken-for-a-carrier",
         "asterisk.stranger_gets_no_more_than_a_challenge",
         "a trunk that takes a whole network for its carrier is found",
-        f"sed -i 's/^match=203.0.113.76.32/&\\nmatch=203.0.113.128\\/25/' {PJSIP}; {RELOAD}",
+        f"sed -i -E 's/^(match|permit)=203.0.113.76.32/&\\n\\1=203.0.113.128\\/25/' {PJSIP}; {RELOAD}",
         also=("asterisk.carriers_are_known_by_exactly_their_addresses",),
     ),
     Fault(
