@@ -10,7 +10,9 @@ from prove.stage import Stage
 WHERE = "tests/twin/exhaustive/test_{}_on_hosts.py"
 FILES = {
     "agent_guard": "the guard returns a locked-out host, whatever ends meanwhile",
+    "agent_sets": "files are applied whole or not at all on real hosts, also when the power is cut",
     "agent_stack": "stacks are converged without a failed request, wherever a converge is killed",
+    "console_password": "a console's password opens the console and sudo, and nothing from outside",
     "deploys_strongswan": "strongSwan's deploy keeps on real hosts what it promises",
     "deploys_asterisk": "Asterisk's deploy keeps on real hosts what it promises",
     "twin_office_pbx": "the PBX behind an office's gateway answers SIP where there is telephony",

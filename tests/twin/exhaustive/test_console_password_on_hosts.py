@@ -18,7 +18,7 @@ from twin.twin import Twin
 
 TWIN = "pair"
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 NAME, PASSWORD, OTHER = "console_password", "correct-horse-4711-staple", "wrong-donkey-0815-pin-board"
 HOSTS = pytest.mark.parametrize("host", ["edge1", "edge2"])
 STEP = "users: password of deploy"
