@@ -11,7 +11,6 @@ from typing import TypeVar
 import pytest
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
-FIRST = ("test_lab.py", "test_lab_of_two.py")
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 
 
@@ -21,8 +20,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin the lab's stories first: they take longest, and nobody works beside what is left at the end."""
-    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+    """Begin the lab's story first: it takes longest, and mostly waits while the fast tests work beside it."""
+    items.sort(key=lambda item: item.path.name != "test_lab.py")
 
 
 @pytest.fixture(scope="session")
