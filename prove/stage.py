@@ -42,7 +42,7 @@ CARRIED = (
     " sleep 1; done; swanctl --list-sas; exit 1"
 )
 """Nor are its tunnels."""
-FIRST = 600
+FIRST = 1200
 """Seconds that the state's own deploy may take: it builds the images, and the machine may be busy."""
 
 
