@@ -18,7 +18,7 @@ import pytest
 
 from inventories.model import EspProposal, IkeProposal, Peer, Secret, load
 from twin.associations import associations as told_by_a_gateway
-from verify import test_strongswan as checks
+from verify import rest
 from verify.both_ends import differing
 from verify.on_host import vici
 from verify.on_host.strongswan import associations
@@ -223,8 +223,8 @@ def test_one_sa_that_is_left_stays_the_only_one(
 ) -> None:
     clock, seen = count(), iter(looks)
     time = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
-    monkeypatch.setattr(checks, "time", time)
-    monkeypatch.setattr(checks, "standing", lambda *_: None)
-    monkeypatch.setattr(checks, "_twice", lambda *_: {"hq": "2 IKE SAs"} if next(seen, 0) else {})
+    monkeypatch.setattr(rest, "time", time)
+    monkeypatch.setattr(rest, "standing", lambda *_: None)
+    monkeypatch.setattr(rest, "twice", lambda *_: {"hq": "2 IKE SAs"} if next(seen, 0) else {})
     host = load("lab").host("vpn1")
-    assert bool(checks._restless(host, None, {"hq": "2 IKE SAs"})) == restless  # type: ignore[arg-type]
+    assert bool(rest.restless(host, None, {"hq": "2 IKE SAs"})) == restless  # type: ignore[arg-type]

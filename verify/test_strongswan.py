@@ -9,10 +9,10 @@ from typing import Any
 from inventories.model import Host, Peer
 from verify.both_ends import apart
 from verify.checks import check
-from verify.crossing import standing
 from verify.guideline import LEAST_SHARE, WARN_SHARE
 from verify.observed import Observed
 from verify.probes.certificate import Certificate, day, read_certificate
+from verify.rest import restless, twice
 from verify.snapshot import Snapshot
 from verify.tunnels import (
     associations,
@@ -36,8 +36,6 @@ CALLED = (
     " compare both ends with `invoke peer`."
 )
 WAYS = "systemctl reload trunkline-tunnels brings the host's ways back, or `invoke deploy`."
-REPLACED = 15.0
-"""Seconds after which a duplicate that the daemon itself ends is gone (it waits ten)."""
 ANSWERS = ("strongswan.daemon_answers",)
 UP = ("strongswan.tunnels_are_up",)
 
@@ -175,38 +173,13 @@ def test_each_pair_of_networks_has_one_child(
     declared: Host, live: Snapshot, observed: Observed, evidence: dict[str, Any]
 ) -> None:
     """At both ends; where both called at once, the older SA ends ten seconds later: then there is one."""
-    if twice := _twice(declared, live["tunnels"]):
+    if many := twice(declared, live["tunnels"]):
         evidence["looked again"] = True
-        if twice := _restless(declared, observed, twice):
-            fail(twice, "one SA for each pair of networks, in one IKE SA")
+        if many := restless(declared, observed, many):
+            fail(many, "one SA for each pair of networks, in one IKE SA")
     for peer in peers(declared):
         if said := apart(observed, declared, peer):
             fail(f"{peer.name}: {said}", "the same SAs at both ends")
-
-
-def _restless(host: Host, observed: Observed, twice: dict[str, str]) -> dict[str, str]:
-    """Return what does not become one SA in time, or becomes two again: ends that replace each other's."""
-    until = time.monotonic() + REPLACED
-    while time.monotonic() < until:
-        time.sleep(1)
-        was, twice = twice, _twice(host, standing(observed, host))
-        if was and not twice:
-            until = time.monotonic() + REPLACED
-        elif twice and not was:
-            return twice
-    return twice
-
-
-def _twice(host: Host, tunnels: Any) -> dict[str, str]:
-    """Return what more than one SA is for, by peer."""
-    found = {}
-    for peer in peers(host):
-        carried = [child.selectors for child in children(tunnels, peer)]
-        if many := sorted({each for each in carried if carried.count(each) > 1}):
-            found[peer.name] = f"more than one SA for {'; '.join(many)}"
-        elif (count := len(associations(tunnels, peer))) > 1:
-            found[peer.name] = f"{count} IKE SAs"
-    return found
 
 
 @check(
