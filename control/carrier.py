@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from control.console import Console
+from control.sheet import Row, present
 from control.show import said
 from control.target import Target
 from inventories.model import Asterisk, Host, RegisteringTrunk, Trunk
@@ -14,22 +15,13 @@ CODECS = {
     "ulaw": "G.711 mu-law (PCMU)", "alaw": "G.711 A-law (PCMA)", "g722": "G.722", "gsm": "GSM",
     "g729": "G.729", "opus": "Opus",
 }  # fmt: skip
-COLUMNS = ("Part", "Field", "Value")
-Row = tuple[str, str, str]
 
 
 def carriers(target: Target, console: Console, name: str = "") -> None:
     """Show the sheet of each trunk of the chosen hosts, or of those of one name. No secret is in it."""
     for host, trunk in trunks_of(target, name):
-        rows = list(sheet(target, host, trunk))
-        if console.as_json:
-            full = [(host.name, trunk.name, *row) for row in rows]
-            console.table("field", ("Host", "Peer", *COLUMNS), full)
-        else:
-            console.title(f"{trunk.name}, the carrier of {host.name}")
-            console.table("field", COLUMNS, rows)
-        for note in notes(trunk):
-            console.warn(note)
+        title = f"{trunk.name}, the carrier of {host.name}"
+        present(console, host.name, trunk.name, title, sheet(target, host, trunk), notes(trunk))
 
 
 def trunks_of(target: Target, name: str = "") -> list[tuple[Host, Trunk]]:

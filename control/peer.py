@@ -12,6 +12,7 @@ from control.carrier import carriers, trunks_of
 from control.console import Console
 from control.errors import TrunklineError
 from control.secrets import store_of
+from control.sheet import Row, present
 from control.target import Target
 from inventories.model import Environment, Host, Secret
 from inventories.model.ipsec import GROUP_NUMBERS, Certificates, EspProposal, IkeProposal
@@ -23,8 +24,6 @@ ENCRYPTION = {
     "chacha20poly1305": "ChaCha20-Poly1305",
 }  # fmt: skip
 HASH = {"sha256": "SHA256", "sha384": "SHA384", "sha512": "SHA512"}
-COLUMNS = ("Part", "Field", "Value")
-Row = tuple[str, str, str]
 
 
 def peer(target: Target, console: Console, *, name: str = "", reveal: bool = False) -> None:
@@ -44,15 +43,9 @@ def peer(target: Target, console: Console, *, name: str = "", reveal: bool = Fal
 
 
 def _show(target: Target, console: Console, host: Host, its: Peer, *, reveal: bool) -> None:
-    rows = list(sheet(target, host, its, reveal=reveal))
-    if console.as_json:
-        full = [(host.name, its.name, *row) for row in rows]
-        console.table("field", ("Host", "Peer", *COLUMNS), full)
-    else:
-        console.title(f"{its.name}, the far side of {host.name}: {CONSOLE}")
-        console.table("field", COLUMNS, rows)
-    for note in notes(host, its, reveal=reveal):
-        console.warn(note)
+    title = f"{its.name}, the far side of {host.name}: {CONSOLE}"
+    rows, told = sheet(target, host, its, reveal=reveal), notes(host, its, reveal=reveal)
+    present(console, host.name, its.name, title, rows, told)
     if reveal and its.certificates:
         _bundle(target, console, its, its.certificates)
 

@@ -130,13 +130,6 @@ stack = Stack(
     ),
 )
 
-# It asks the office's PBX, through its host's tunnel. Its health is that it asks, not that it is answered.
-dialer = Container(
-    name="dialer", role="single", image=Build(context="twin/images/dialer"), host_network=True,
-    environment={"PBX": "192.168.150.10", "SOURCE": "10.10.10.1"}, stop_seconds=5,
-    health=Health(command=("python", "dialer.py", "health")),
-)  # fmt: skip
-
 storefront = Site(
     names=("shop.lab.example", "www.shop.lab.example"),
     files=Files(directory="twin/images/shop/site"),
@@ -166,6 +159,13 @@ headquarters = Peer(
     sip=True,
     psk=Secret(name="hq_psk"),
 )
+
+# A dialer asks that PBX, through its host's tunnel. Its health is that it asks, not that it is answered.
+dialer = Container(
+    name="dialer", role="single", image=Build(context="twin/images/dialer"), host_network=True,
+    environment={"PBX": str(headquarters.answers), "SOURCE": "10.10.10.1"}, stop_seconds=5,
+    health=Health(command=("python", "dialer.py", "health")),
+)  # fmt: skip
 # The branch proves itself by certificates.
 branch = Peer(
     name="branch",

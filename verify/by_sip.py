@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inventories.model import Host, Peer
+from inventories.model.trunk import SIP_PORTS
 from verify.collector import program
 from verify.observed import Observed
 from verify.probes.sip_grammar import Malformed
@@ -21,7 +22,7 @@ from verify.snapshot import Snapshot
 from verify.stacks import runs_as
 from verify.tunnels import own_address, peers
 
-PORT = 5060
+PORT = SIP_PORTS["udp"]
 SECONDS = 60
 
 
