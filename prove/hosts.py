@@ -13,6 +13,8 @@ FILES = {
     "agent_sets": "files are applied whole or not at all on real hosts, also when the power is cut",
     "agent_stack": "stacks are converged without a failed request, wherever a converge is killed",
     "console_password": "a console's password opens the console and sudo, and nothing from outside",
+    "deploys_docker": "Docker's deploy and its stacks keep on real hosts what they promise",
+    "deploys_certbot": "certificates are asked for, renewed and put into force on a real host",
     "deploys_strongswan": "strongSwan's deploy keeps on real hosts what it promises",
     "deploys_asterisk": "Asterisk's deploy keeps on real hosts what it promises",
     "twin_office_pbx": "the PBX behind an office's gateway answers SIP where there is telephony",

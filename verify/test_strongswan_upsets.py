@@ -17,6 +17,8 @@ from verify.verdict import exactly, fail, not_proven, warn
 
 CARRIED = ("strongswan.counters_rise_by_what_is_sent", "strongswan.each_pair_of_networks_has_one_child")
 CLEAN = "strongswan.nothing_passes_the_cable_in_clear"
+ALONE = "strongswan.who_cannot_prove_to_be_the_peer_is_refused"
+"""Who is let in with another key takes the peer's place: that peer then neither renews nor comes back."""
 SOON = 20.0
 """Seconds after which a peer that crashed must have been missed."""
 AT_ONCE = 10.0
@@ -28,7 +30,7 @@ TOLERATED = 2
 @check(
     fault="pfs-one-sided",
     disruptive=True,
-    needs=CARRIED,
+    needs=(*CARRIED, ALONE),
     remedy="PFS and its group must be the same on both ends: `invoke peer` shows what the console must say.",
     applies=has_tunnels,
 )
@@ -55,7 +57,7 @@ def _called(kind: str) -> str:
 @check(
     fault="retransmission-by-default",
     disruptive=True,
-    needs=(*CARRIED, CLEAN),
+    needs=(*CARRIED, CLEAN, ALONE),
     remedy="Compare charon.retransmit_* in /etc/strongswan.d/trunkline.conf, dpd_delay and dpd_action.",
     applies=answered,
 )
@@ -75,7 +77,7 @@ def test_crashed_peer_is_missed_and_called_again(
 @check(
     fault="leaks-while-down",
     disruptive=True,
-    needs=(*CARRIED, CLEAN, "strongswan.remote_networks_are_unreachable_without_a_tunnel"),
+    needs=(*CARRIED, CLEAN, ALONE, "strongswan.remote_networks_are_unreachable_without_a_tunnel"),
     remedy="With the tunnel down another way takes over: `ip route get ADDRESS` on the host names it.",
     applies=answered,
 )

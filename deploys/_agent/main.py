@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 from . import lock
@@ -58,6 +59,7 @@ class _Parser(argparse.ArgumentParser):
         raise AgentError(f"{self.prog}: {message}")
 
 
+@cache
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="agent", description="Host agent: lock, managed sets, manifest, guard.")
     topics = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)

@@ -18,7 +18,7 @@ from inventories.model import Environment
 from twin.enter import enter_argv
 from twin.twin import Twin
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 HOST = "web1"
 BY_HAND, LOOPBACK = 9999, 8000
 PASSWORD = "correct horse battery: staple"
