@@ -152,9 +152,7 @@ def site(host: Host, environment: Environment) -> None:
     sysctl.sysctl(host, environment)
     strongswan.strongswan(host, environment, found.userland)
     guard.confirm(armed, host.release.ssh_units, name="guard: confirm", _if=changed(armed))
-    users.close_root(host, environment)
-    ssh.close_old_port(host, environment)
-    firewall.close_old_port(host, environment)
+    close(host, environment)
     time.time(host, environment)
     journal.journal(host, environment)
     updates.updates(host, environment)
@@ -166,6 +164,19 @@ def site(host: Host, environment: Environment) -> None:
     web(host, environment, found.pins)
     orphans.orphans(declared)
     manifest.narrow(name="manifest: narrow", _if=changed(intended))
+
+
+def close(host: Host, environment: Environment) -> None:
+    """Shut root's door and SSH's old port, now that a login is proven; a second guard awaits the next."""
+    closing = users.root_files(host, environment)
+    if ssh.old_ports(host):
+        closing = [*closing, *ssh.files(host, environment), *firewall.files(host, environment)]
+    remembered = (users.guarded(host, environment), ssh.guarded(host), firewall.guarded(host))
+    armed = guard.arm_again(remembered, closing, name="guard: arm for the closing")
+    users.close_root(host, environment)
+    ssh.close_old_port(host, environment)
+    firewall.close_old_port(host, environment)
+    guard.confirm(armed, host.release.ssh_units, name="guard: confirm the closing", _if=changed(armed))
 
 
 def web(host: Host, environment: Environment, pins: Pins) -> None:

@@ -56,7 +56,8 @@ def root_files(host: Host, environment: Environment) -> list[ManagedFile]:
 
 def guarded(host: Host, environment: Environment) -> Guarded:
     """Return what the guard remembers: a key that nobody holds must not be the last one."""
-    paths = (file.path for file in files(host, environment) if file.kind != "directory")
+    declared = [*files(host, environment), *root_files(host, environment)]
+    paths = (file.path for file in declared if file.kind != "directory")
     return Guarded("users", files=tuple(paths))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from deploys_on_fake import bare, converged, serve
 
-from deploys import site
+from deploys import site, users
 from inventories.model import RELEASES, Host, load
 
 LAB = load("lab")
@@ -52,6 +52,16 @@ def test_root_keeps_its_keys_until_the_new_login_is_proven(host: Host) -> None:
     assert commands["users: root's keys"][0] == "call login_proven"
     assert order.index("guard: arm") < order.index("users: keys and sudo") < order.index("ssh: files")
     assert order.index("guard: confirm") < order.index("users: root's keys")
+
+
+@HOSTS
+def test_what_follows_the_proven_login_stands_under_a_guard_of_its_own(
+    host: Host,
+) -> None:
+    order = list(serve(host, LAB, bare(host, LAB)).commands)
+    begin, end = order.index("guard: arm for the closing"), order.index("guard: confirm the closing")
+    assert order.index("guard: confirm") < begin < order.index("users: root's keys") < end
+    assert "/root/.ssh/authorized_keys" in users.guarded(host, LAB).files
 
 
 @HOSTS

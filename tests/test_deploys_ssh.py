@@ -80,8 +80,10 @@ def test_a_new_port_opens_before_the_old_one_closes() -> None:
         "ssh: files",
         "firewall: rules",
         "guard: confirm",
+        "guard: arm for the closing",
         "ssh: close the old port",
         "firewall: close SSH's old port",
+        "guard: confirm the closing",
     ]
 
 

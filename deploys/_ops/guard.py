@@ -42,16 +42,23 @@ class Guarded:
     units: tuple[str, ...] = ()
 
 
-def _endangered(files: Sequence[ManagedFile], sysctls: dict[str, str]) -> list[str]:
-    """Name what is about to change among the guarded things."""
-    changes = [file.path for file, _ in differing(files)] + list(off(sysctls))
-    return changes + ["the kernel's ruleset"] * (not live.system()["firewall_loaded"])
+def _ruleset() -> list[str]:
+    return [] if live.system()["firewall_loaded"] else ["the kernel's ruleset"]
 
 
 @operation
 def arm(guarded: Sequence[Guarded], files: Sequence[ManagedFile], sysctls: dict[str, str]) -> Iterator[Any]:
     """Arm the guard when one of the guarded services is about to change."""
-    changes = _endangered(files, sysctls)
+    yield from _armed(guarded, [*(file.path for file, _ in differing(files)), *off(sysctls), *_ruleset()])
+
+
+@operation
+def arm_again(guarded: Sequence[Guarded], files: Sequence[ManagedFile]) -> Iterator[Any]:
+    """Arm the guard for what follows a proven login: these files, when they are about to change."""
+    yield from _armed(guarded, [file.path for file, _ in differing(files)])
+
+
+def _armed(guarded: Sequence[Guarded], changes: Sequence[str]) -> Iterator[Any]:
     if not changes:
         report.plan(None, "none")
         return
