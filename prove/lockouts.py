@@ -41,6 +41,8 @@ class Lockout:
     """What happens while the guard is armed."""
     killed: bool = False
     """The controller is killed as soon as the guard is armed and the change is made."""
+    closing: bool = False
+    """It is made after the login over a new port was proven, while the old one is being closed."""
 
     @property
     def row(self) -> Row:
@@ -51,9 +53,11 @@ class Lockout:
         stage.healthy()
         before = hostside.files(stage, HOST)
         declared = {**stage.environment.host(HOST).sysctl.settings, **dict(self.sysctl)}
-        changes = release.values(ssh=FINE, sysctl={"settings": declared})
+        fine = {"port": 2222} if self.closing else FINE
+        changes = release.values(ssh=fine, sysctl={"settings": declared})
         script = f"{self.script}; touch /run/broken{'; sleep 600' if self.killed else ''}"
-        broken = release.step("firewall" if self.sysctl else "sysctl", script)
+        where = ("firewall", script, "close_old_port") if self.closing else ("sysctl", script)
+        broken = release.step("firewall", script) if self.sysctl else release.step(*where)
         blind = (release.unjudged(key) for key, _ in self.sysctl)
         with stage.copy((changes, broken, *blind)) as top:
             argv = ["-m", "invoke", "deploy", "--env", "lab", "--limit", HOST]
@@ -73,12 +77,17 @@ class Lockout:
         require(end.code != 0, f"a deploy that locked itself out ended with 0: {end.tail}")
         require("Traceback" not in end.output, f"a traceback reached the user: {end.tail}")
         late = _returned(stage, deadline)
+        said = {"seconds_after_the_deadline": late, "said": end.tail[-400:]}
+        if self.closing:  # both ports are open, as before the closing: the next deploy says which stays
+            stage.deploy("--limit", HOST).expect(0)
+            require(not stage.planned(), "the former release does not come to rest")
+            return said
         after = hostside.files(stage, HOST)
         changed = [path for path in before.managed if after[path] != before[path]]
         require(not changed, f"the host let us in, but these are not as before: {', '.join(changed)}")
         todo = [step for step in stage.planned() if step.split(": ", 1)[1] not in OWN]
         require(not todo, f"the host let us in, but the former release would do: {', '.join(todo)}")
-        return {"seconds_after_the_deadline": late, "said": end.tail[-400:]}
+        return said
 
 
 def _armed(stage: Stage, deploy: Popen[str]) -> float:
@@ -133,6 +142,12 @@ LOCKOUTS = (
         "sysctl-drops-us",
         "a kernel setting that cuts us off is returned",
         sysctl=(("net.ipv4.ip_default_ttl", "1"),),
+    ),
+    Lockout(
+        "closing",
+        "a host that shuts us out while SSH's old port is closed is returned to both ports",
+        ALLOW_NOBODY,
+        closing=True,
     ),
     Lockout(
         "controller-killed",

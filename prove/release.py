@@ -52,14 +52,15 @@ def act_(script):
 """A step that runs a script, in a copy's service."""
 
 
-def step(service: str, script: str) -> Edit:
-    """Let a service's deploy end with one more step on the host: `script`, as root."""
+def step(service: str, script: str, function: str = "") -> Edit:
+    """Let a service's deploy, or another function of it, end with one more step on the host, as root."""
+    function = function or service
     text = f"""
 
-_right = {service}
+_right = {function}
 
 
-def {service}(host, environment):
+def {function}(host, environment):
     _right(host, environment)
     if host.name == {HOST!r}:
         act_({script!r}, name="{service}: wrong")
