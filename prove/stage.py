@@ -63,6 +63,12 @@ class Verification:
             k: str(e["verdict"]) for k, e in self.entries.items() if e["verdict"] not in ("ok", "blocked")
         }
 
+    def holds(self) -> Verification:
+        """Return itself; raise Disproved unless every check held, naming those that did not."""
+        wrong = [f"{k} {e['verdict']}: {e['seen']}" for k, e in self.entries.items() if e["gates"]]
+        require(not self.ended.code, "; ".join(wrong) or f"{self.ended.code}: {self.ended.tail}")
+        return self
+
 
 class Stage:
     """The twin `name` of the lab, and the commands of the project on it.
