@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 from declared import Declare, Rows, environment, extra, host, made, refused
 
-from inventories.model import Firewall, Host, Journal, Opening, PortRange, Ssh, Swap, Sysctl, Time, Updates
+from inventories.model import (
+    Compose,
+    Docker,
+    Firewall,
+    Host,
+    Journal,
+    Opening,
+    PortRange,
+    Ssh,
+    Swap,
+    Sysctl,
+    Time,
+    Updates,
+)
 
 FIELDS: Rows = {
     "port too high": (
@@ -140,7 +153,13 @@ FIELDS: Rows = {
     ),
     "no controller": (
         lambda: environment(controllers=()),
-        "environment controllers: () is not a list of at least 1; name at least one",
+        "environment controllers: nothing is in it, wanted at least one; name it in the parentheses,"
+        " with a comma after it",
+    ),
+    "no stack": (
+        lambda: environment(host(docker=Docker(), compose=Compose(stacks=()))),
+        "edge1 compose.stacks: nothing is in it, wanted at least one; name it in the parentheses,"
+        " with a comma after it",
     ),
 }
 

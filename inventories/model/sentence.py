@@ -59,6 +59,9 @@ def fault_of(error: ErrorDetails, kind: type[Any], given: dict[str, Any]) -> Fau
     if error["type"] == "extra_forbidden":
         fields = list(kind.model_fields) if len(path) == 1 else []
         return Fault(path, shown(path[-1]), f"a field of {kind.__name__}", _instead(path[-1], fields))
+    if error["type"] == "too_short":
+        remedy = "name it in the parentheses, with a comma after it"
+        return Fault(path, "nothing is in it", "at least one", remedy, False)
     if error["type"] == "value_error":
         return Fault(path, seen if path else "this record", str(context["error"]), "correct it", False)
     return Fault(path, seen, wanted, remedy)
@@ -77,8 +80,6 @@ def _wanted(error: ErrorDetails, context: dict[str, Any]) -> tuple[str, str]:
             return f"a number of {words} {context['ge' if 'ge' in context else 'le']}", "correct it"
     if kind == "greater_than":
         return f"a number above {context['gt']}", "correct it"
-    if kind == "too_short":
-        return f"a list of at least {context['min_length']}", "name at least one"
     if kind == "string_pattern_mismatch":
         return f"text of the form {context['pattern']}", "correct it"
     return KINDS.get(kind.split("_")[0], (f"accepted ({error['msg'].lower()})", "correct it"))
