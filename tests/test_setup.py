@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
+
 PLAIN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
 
@@ -20,7 +22,19 @@ def setup(top: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]
 
 def tools(directory: Path, *without: str) -> str:
     """Fill a directory with what the script calls, except some, and return it as a PATH."""
-    for name in ("sh", "dirname", "id", "cut", "stat", "python3", "apt-get", "dpkg-query", "grep", "sudo"):
+    for name in (
+        "sh",
+        "dirname",
+        "id",
+        "cut",
+        "stat",
+        "python3",
+        "apt-get",
+        "dpkg-query",
+        "grep",
+        "sed",
+        "sudo",
+    ):
         found = shutil.which(name, path=PLAIN["PATH"])
         if name not in without and found:
             (directory / name).symlink_to(found)
@@ -89,13 +103,53 @@ def test_whoever_is_not_root_is_told_why_and_goes_on_by_sudo(top: Path) -> None:
         sudo.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
         sudo.chmod(0o755)
         (Path(place) / "env").symlink_to("/usr/bin/env")
-        done = as_nobody(copy, path, TRUNKLINE_TWIN="mine", OTHER="left behind")
+        told = {
+            "TRUNKLINE_TWIN": "mine",
+            "TRUNKLINE_IDENTITY": "/a place/of mine's",
+            "TRUNKLINE_ARCHIVE": "http://archive.example/debian",
+            "TRUNKLINE_PATIENCE": "9",
+            "XDG_CONFIG_HOME": "/elsewhere",
+            "SSH_AUTH_SOCK": "/run/agent",
+        }
+        done = as_nobody(copy, path, **told, OTHER="left behind")
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
     assert "asks for your password once: the packages and the network namespaces of the twin" in done.stderr
     argv = done.stdout.splitlines()
     assert (argv[:2], argv[-2:]) == (["--", "env"], [copy, "true"])
-    assert "TRUNKLINE_TWIN=mine" in argv
+    assert {f"{name}={value}" for name, value in told.items()} < set(argv)
     assert not [word for word in argv if word.startswith("OTHER=")]
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ("ID=debian\nPRETTY_NAME='Debian GNU/Linux 13 (trixie)'", ""),
+        (
+            "ID=ubuntu\nPRETTY_NAME='Ubuntu 24.04.3 LTS'",
+            "setup: this is Ubuntu 24.04.3 LTS: real servers can be deployed from here, but to boot a twin"
+            " set TRUNKLINE_ARCHIVE and TRUNKLINE_ARCHIVE_SECURITY to the addresses of Debian's archive.\n",
+        ),
+    ],
+)
+def test_ubuntu_is_told_what_a_twin_needs_before_anything_is_done(
+    top: Path, tmp_path: Path, release: str, told: str
+) -> None:
+    """The script is a copy that takes this for its system, and ends before it would install anything."""
+    system, script = tmp_path / "os-release", tmp_path / "setup"
+    system.write_text(release)
+    script.write_text((top / "setup").read_text().replace("/etc/os-release", str(system)))
+    path = tools(tmp_path)
+    (tmp_path / "flock").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "flock").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", script, "true"], env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (3, told)
+    done = subprocess.run(
+        ["/bin/sh", script, "true"], env={"PATH": path, "TRUNKLINE_ARCHIVE": "http://archive.example/debian"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (3, "")
 
 
 def work() -> float:

@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from control.errors import TrunklineError
-from inventories.model import Release
+from inventories.model import RELEASES, Release
 from twin.command import command
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+OS_RELEASE = Path("/etc/os-release")
 _SUITE = re.compile(r"'(?P<base>https?://[^']+?)/+dists/(?P<suite>[^']+)/(?:In)?Release'")
 
 
@@ -62,19 +63,24 @@ def archive() -> Archive:
     if not (main and security):
         found = [match.groupdict() for match in _SUITE.finditer(command("apt-get", "--print-uris", "update"))]
         ours = {"stable", "oldstable", "testing", "sid", *_codenames()}
+        guarded = {f"{suite}-security" for suite in ours}
         main = main or next((f["base"] for f in found if f["suite"] in ours), None)
-        security = security or next((f["base"] for f in found if f["suite"].endswith("-security")), None)
+        security = security or next((f["base"] for f in found if f["suite"] in guarded), None)
     if not (main and security):
         raise TrunklineError(
             "This machine's apt knows no Debian archive with its security suite.",
-            "Set TRUNKLINE_ARCHIVE and TRUNKLINE_ARCHIVE_SECURITY to their addresses.",
+            "To boot a twin here set TRUNKLINE_ARCHIVE and TRUNKLINE_ARCHIVE_SECURITY to their addresses; "
+            "real servers need neither.",
         )
     return Archive(main, security)
 
 
 def _codenames() -> tuple[str, ...]:
-    text = Path("/etc/os-release").read_text()
-    return tuple(re.findall(r'^VERSION_CODENAME="?(\w+)"?$', text, re.MULTILINE))
+    """Return Debian's codenames: those that a twin can boot, and this machine's own where it is a Debian."""
+    known = tuple(each.codename for each in RELEASES.values() if each.os_id == "debian")
+    text = OS_RELEASE.read_text()
+    own = re.findall(r'^VERSION_CODENAME="?(\w+)"?$', text, re.MULTILINE)
+    return (*known, *own) if re.search(r'^ID="?debian"?$', text, re.MULTILINE) else known
 
 
 def apt_settings() -> dict[str, str]:

@@ -176,3 +176,24 @@ def test_the_archive_is_taken_from_the_machines_own_apt(monkeypatch: pytest.Monk
     monkeypatch.setattr(archive, "command", lambda *_: "")
     with pytest.raises(TrunklineError, match=r"knows no Debian archive"):
         archive.archive()
+
+
+def test_an_archive_of_ubuntu_is_not_taken_for_debians(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A machine with Ubuntu boots a twin from where it is told Debian's archive is."""
+    for name in ("TRUNKLINE_ARCHIVE", "TRUNKLINE_ARCHIVE_SECURITY"):
+        monkeypatch.delenv(name, raising=False)
+    system = tmp_path / "os-release"
+    system.write_text("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n")
+    monkeypatch.setattr(archive, "OS_RELEASE", system)
+    said = "".join(
+        f"'http://one.example/ubuntu/dists/noble{pocket}/InRelease' x 0\n"
+        for pocket in ("", "-updates", "-security")
+    )
+    monkeypatch.setattr(archive, "command", lambda *_: said)
+    with pytest.raises(TrunklineError, match=r"set TRUNKLINE_ARCHIVE and TRUNKLINE_ARCHIVE_SECURITY"):
+        archive.archive()
+    monkeypatch.setenv("TRUNKLINE_ARCHIVE", "http://two.example/debian")
+    monkeypatch.setenv("TRUNKLINE_ARCHIVE_SECURITY", "http://two.example/sec")
+    assert archive.archive() == Archive("http://two.example/debian", "http://two.example/sec")
