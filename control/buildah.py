@@ -37,7 +37,10 @@ class Buildah:
                 "apt-get install --no-install-recommends buildah",
             )
         if os.geteuid() != 0:
-            raise TrunklineError("Building an image needs root.", "Run the command again with sudo.")
+            raise TrunklineError(
+                "Building an image needs root.",
+                "Put `./setup` before the command: it asks for sudo, and your own ssh files still count.",
+            )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._temporary = directory / "tmp"

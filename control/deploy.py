@@ -35,7 +35,8 @@ def deploy(target: Target, console: Console, *, adopt: bool, wait: float) -> int
     Returns 0 when everything holds, 3 when the checks that fail also failed in the last record, 1 otherwise.
     The twin, where the environment lives in one, is up already.
     """
-    known = history.known_failures(target.instance, target.names)
+    history.require(target.history)
+    known = history.known_failures(target.history, target.names)
     finished: list[str] = []
     leases = Leases()
     try:
@@ -193,7 +194,7 @@ def _keep(
 ) -> None:
     """Write the record on the controller and on each host; a host that does not keep it is told."""
     entry = history.record(target, "deploy", verdicts, failures, running(engine, target))
-    history.keep(target.instance, entry)
+    history.keep(target.history, entry)
     for name in target.names:
         answer = engine.agent(name, ["release", "record"], input=history.as_json(entry))
         if answer.returncode:

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from control import places
-from control.atomic import write_private
+from control.atomic import made, write_private
+from control.errors import TrunklineError
 from control.target import Target
 from inventories.model import Environment
 
@@ -63,7 +63,7 @@ def commit() -> str:
     head = _git("rev-parse", "--short=12", "HEAD")
     if not head:
         return "uncommitted"
-    return f"{head}+uncommitted" if _git("status", "--porcelain") else head
+    return f"{head}+uncommitted" if _git("--no-optional-locks", "status", "--porcelain") else head
 
 
 def config_hash(environment: Environment) -> str:
@@ -104,30 +104,45 @@ def as_json(entry: Record) -> str:
     return json.dumps(asdict(entry), sort_keys=True)
 
 
-def keep(instance: str, entry: Record) -> Path:
-    """Write a record into the instance's history and return its file."""
+def require(kept: Path) -> None:
+    """See that a record can be kept in this directory. Raises TrunklineError: nothing was changed yet."""
+    try:
+        made(kept)
+    except OSError as error:
+        raise _unkept(kept, error.strerror or str(error)) from error
+    if not os.access(kept, os.W_OK | os.X_OK):
+        raise _unkept(kept, "you may not write there")
+
+
+def keep(kept: Path, entry: Record) -> Path:
+    """Write a record into the directory of an instance's history and return its file."""
     stamp = datetime.fromisoformat(entry.when).strftime("%Y%m%dT%H%M%SZ")
-    directory = places.state_of(instance) / "history"
-    number = len(list(directory.glob("*.json"))) if directory.is_dir() else 0
-    path = directory / f"{stamp}-{number:05}.json"
+    number = len(list(kept.glob("*.json"))) if kept.is_dir() else 0
+    path = kept / f"{stamp}-{number:05}.json"
     write_private(path, (as_json(entry) + "\n").encode())
     return path
 
 
-def records(instance: str) -> list[Record]:
-    """Return the instance's history, oldest first."""
-    paths = sorted((places.state_of(instance) / "history").glob("*.json"))
-    return [_read(path) for path in paths]
+def records(kept: Path) -> list[Record]:
+    """Return an instance's history, oldest first."""
+    return [_read(path) for path in sorted(kept.glob("*.json"))]
 
 
-def known_failures(instance: str, hosts: Sequence[str]) -> frozenset[str]:
+def known_failures(kept: Path, hosts: Sequence[str]) -> frozenset[str]:
     """Return the checks that failed on each host when verify last had its say about it."""
     known: set[str] = set()
     for host in hosts:
-        judged = (entry for entry in reversed(records(instance)) if entry.verdicts and host in entry.hosts)
+        judged = (entry for entry in reversed(records(kept)) if entry.verdicts and host in entry.hosts)
         last = next(judged, None)
         known |= {each for each in (last.failures if last else ()) if each.startswith(f"{host}/")}
     return frozenset(known)
+
+
+def _unkept(kept: Path, reason: str) -> TrunklineError:
+    return TrunklineError(
+        f"The record of this deploy could not be kept in {kept}: {reason}.",
+        "Make that directory yours, or name another place with TRUNKLINE_HOME; nothing was changed.",
+    )
 
 
 def _read(path: Path) -> Record:

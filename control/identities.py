@@ -11,6 +11,7 @@ import pyrage
 
 from control.atomic import write_private
 from control.errors import TrunklineError
+from control.operator import operator
 
 Identity: TypeAlias = Any  # pyrage has no types: x25519.Identity or ssh.Identity
 Recipient: TypeAlias = Any  # x25519.Recipient or ssh.Recipient
@@ -35,7 +36,7 @@ class Unreadable:
 
 def own_identity_path() -> Path:
     """Return where a person's own age identity is kept."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    base = os.environ.get("XDG_CONFIG_HOME") or str(operator().home / ".config")
     return Path(base) / "trunkline" / "age.key"
 
 
@@ -44,7 +45,7 @@ def candidates() -> tuple[Path, ...]:
     named = os.environ.get("TRUNKLINE_IDENTITY")
     if named:
         return (Path(named).expanduser(),)
-    return (own_identity_path(), Path.home() / ".ssh" / "id_ed25519")
+    return (own_identity_path(), operator().home / ".ssh" / "id_ed25519")
 
 
 def identities(paths: tuple[Path, ...]) -> tuple[list[Readable], list[Unreadable]]:

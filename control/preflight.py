@@ -14,6 +14,7 @@ from typing import Any
 from control import places, tunnels
 from control.engine import Engine
 from control.errors import TrunklineError, raise_all
+from control.operator import operator
 from control.progress import Board
 from control.session import Session
 from control.target import Target
@@ -290,5 +291,5 @@ def controller_keys(target: Target) -> tuple[str, ...]:
     if target.environment.in_twin:
         paths = [places.controller_key_of(target.instance).with_suffix(".pub")]
     else:
-        paths = sorted((Path.home() / ".ssh").glob("*.pub"))
+        paths = sorted((operator().home / ".ssh").glob("*.pub"))
     return tuple(path.read_text().strip() for path in paths if path.exists())

@@ -78,7 +78,7 @@ class Probe:
                 return
             way = Way(self.target.environment, self.target.instance, Path(directory))
             way.write()
-            ssh = [*self._prefix("controller"), "ssh", "-F", str(way.config), "-T"]
+            ssh = [*self._prefix("controller"), *way.client, "-T"]
             yield lambda host: shlex.join([*ssh, "-l", _let_in(ssh, host), host.name]) if host else ""
 
     @property

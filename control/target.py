@@ -36,6 +36,11 @@ class Target:
         """The file of this instance's pinned host keys."""
         return known_hosts_of(self.environment, self.instance)
 
+    @property
+    def history(self) -> Path:
+        """The directory of this instance's records."""
+        return places.history_of(self.instance, in_twin=self.environment.in_twin)
+
 
 def known_hosts_of(environment: Environment, instance: str) -> Path:
     """Return the file of pinned host keys: in the state of a twin, else beside the inventory."""

@@ -12,7 +12,7 @@ from jinja2 import Environment, meta
 
 TOP = Path(__file__).resolve().parent.parent
 OURS = ("inventories", "deploys", "templates", "verify", "control", "twin", "prove", "tests", "tasks")
-GROUND = ("inventories", "control.errors", "control.places")
+GROUND = ("inventories", "control.advice", "control.errors", "control.operator", "control.places")
 """What every layer on the controller may stand on."""
 ARROWS: dict[str, tuple[str, ...]] = {
     "inventories/model": ("inventories.model",),

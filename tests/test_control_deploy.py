@@ -141,29 +141,24 @@ def test_a_served_host_of_each_group_goes_alone_first(
     assert batches(GROUPED, set(fresh)) == expected
 
 
-def test_records_come_back_newest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
-    history.keep("lab", record(("edge1/ssh.up",)))
-    history.keep("lab", record())
-    assert history.records("lab") == [record(("edge1/ssh.up",)), record()]
+def test_records_come_back_newest_last(tmp_path: Path) -> None:
+    history.keep(tmp_path, record(("edge1/ssh.up",)))
+    history.keep(tmp_path, record())
+    assert history.records(tmp_path) == [record(("edge1/ssh.up",)), record()]
 
 
-def test_what_failed_before_is_known_host_by_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
-    assert history.known_failures("lab", ["edge1", "edge2"]) == set()
-    history.keep("lab", record(("edge1/ssh.up", "edge2/time.ok")))
-    history.keep("lab", record(("edge2/swap.is",), hosts=("edge2",)))
-    assert history.known_failures("lab", ["edge1", "edge2"]) == {"edge1/ssh.up", "edge2/swap.is"}
-    assert history.known_failures("lab", ["edge2"]) == {"edge2/swap.is"}
+def test_what_failed_before_is_known_host_by_host(tmp_path: Path) -> None:
+    assert history.known_failures(tmp_path, ["edge1", "edge2"]) == set()
+    history.keep(tmp_path, record(("edge1/ssh.up", "edge2/time.ok")))
+    history.keep(tmp_path, record(("edge2/swap.is",), hosts=("edge2",)))
+    assert history.known_failures(tmp_path, ["edge1", "edge2"]) == {"edge1/ssh.up", "edge2/swap.is"}
+    assert history.known_failures(tmp_path, ["edge2"]) == {"edge2/swap.is"}
 
 
-def test_a_deploy_that_nobody_judged_makes_nothing_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path))
-    history.keep("lab", record(("edge1/ssh.up",)))
-    history.keep("lab", replace(record(), verdicts={}))
-    assert history.known_failures("lab", ["edge1"]) == {"edge1/ssh.up"}
+def test_a_deploy_that_nobody_judged_makes_nothing_known(tmp_path: Path) -> None:
+    history.keep(tmp_path, record(("edge1/ssh.up",)))
+    history.keep(tmp_path, replace(record(), verdicts={}))
+    assert history.known_failures(tmp_path, ["edge1"]) == {"edge1/ssh.up"}
 
 
 def test_only_a_whole_deploy_without_failure_is_verified() -> None:

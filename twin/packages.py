@@ -46,7 +46,9 @@ def packages() -> tuple[str, ...]:
 def require() -> None:
     """Raise one error that names every missing package, or that the user is not root."""
     if os.geteuid() != 0:
-        raise TrunklineError("The twin boots real hosts and needs root.", "Run the command again with sudo.")
+        raise TrunklineError(
+            "The twin boots real hosts and needs root.", "Put `./setup` before the command: it asks for sudo."
+        )
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     missing = {t.package: f"{t.package} ({t.why})" for t in TOOLS if not shutil.which(t.program, path=search)}
     missing |= {name: f"{name} ({why})" for path, (name, why) in FILES.items() if not Path(path).exists()}

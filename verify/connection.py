@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from control import places
+from control.operator import Operator, operator
 from inventories.model import Environment, Host
 from verify.children import run
 
@@ -39,15 +40,38 @@ class Way:
         """The ssh_config(5) that every client of this run uses."""
         return self.directory / "config"
 
+    @property
+    def joining(self) -> Path:
+        """The part of it that is ours: enough for whoever uses a connection that is open already.
+
+        OpenSSH refuses to read the settings of one user for another, also for root.
+        """
+        return self.directory / "joining"
+
+    @property
+    def operator(self) -> Operator | None:
+        """Whose own ssh files count beside ours; nobody's in a twin, which has a key of its own."""
+        return None if self.environment.in_twin else operator()
+
+    @property
+    def client(self) -> list[str]:
+        """The beginning of an argv of ssh(1) that may open a connection, as whoever's files count."""
+        mine = self.operator.as_themselves if self.operator else ()
+        return [*mine, "ssh", "-F", str(self.config)]
+
     def write(self) -> None:
         """Write the ssh_config: ours first, then the user's own (the first value of a setting wins)."""
-        blocks = [line for host in self.environment.hosts for line in self._block(host)]
-        own = (
-            []
-            if self.environment.in_twin
-            else ["Host *", "  Include ~/.ssh/config", "  Include /etc/ssh/ssh_config"]
-        )
-        self.config.write_text("\n".join([*blocks, *own]) + "\n")
+        ours = [line for host in self.environment.hosts for line in self._block(host)]
+        self.joining.write_text("\n".join(ours) + "\n")
+        self.config.write_text("\n".join([*ours, *self._own()]) + "\n")
+        if self.operator:
+            for path in (self.config, self.joining, self.directory):
+                self.operator.owns(path)
+
+    def _own(self) -> list[str]:
+        if self.operator is None:
+            return []
+        return ["Host *", f'  Include "{self.operator.home}/.ssh/config"', "  Include /etc/ssh/ssh_config"]
 
     def socket(self, host: Host) -> Path:
         """Return the control socket of a host."""
@@ -78,14 +102,7 @@ class Connection:
     @property
     def argv(self) -> list[str]:
         """The beginning of an argv that runs a command on the host."""
-        return [
-            "ssh",
-            "-F",
-            str(self.way.config),
-            "-o",
-            f"ControlPath={self.way.socket(self.host)}",
-            self.host.name,
-        ]
+        return [*self.way.client, "-o", f"ControlPath={self.way.socket(self.host)}", self.host.name]
 
     def python(self, program: str, timeout: float) -> bytes:
         """Run a Python program on the host as root and return what it prints. Raises Unreachable."""
@@ -133,7 +150,7 @@ def _log_in(connection: Connection) -> str:
 
 def root_is_let_in(way: Way, host: Host) -> str:
     """Try to log in as root with the controller's key, anew; return "let in" or ssh's words."""
-    argv = ["ssh", "-F", str(way.config), "-o", "ControlPath=none", "-l", "root", host.name, "true"]
+    argv = [*way.client, "-o", "ControlPath=none", "-l", "root", host.name, "true"]
     done = run(argv, timeout=20)
     return "let in" if done.returncode == 0 else _last_word(done.stderr)
 

@@ -70,7 +70,7 @@ def box(observed: Observed, declared: Host) -> Any:
     connection = observed.connection(declared)
     return testinfra.get_host(
         f"ssh://{declared.name}",
-        ssh_config=str(observed.way.config),
+        ssh_config=str(observed.way.joining),
         controlpath=str(observed.way.socket(declared)),
         sudo=connection.user != "root",
     )

@@ -165,7 +165,7 @@ def test_pyinfras_own_command_line_brings_back_what_is_missing(deployed: tuple[T
 def test_the_record_stands_on_the_controller_and_on_every_host(deployed: tuple[Twin, str]) -> None:
     twin, _ = deployed
     assert run(twin, "deploy")[0] == 0
-    last = history.records(twin.name)[-1]
+    last = history.records(places.history_of(twin.name, in_twin=True))[-1]
     assert last.verified
     for host in twin.environment.hosts:
         held = json.loads(twin.run(host.name, f"{AGENT} release show").stdout)["release"]
@@ -251,7 +251,7 @@ def test_limit_deploys_to_the_named_host_alone(deployed: tuple[Twin, str]) -> No
     assert "edge1" not in said
     assert twin.run("edge1", "ls /etc/systemd/journald.conf.d").stdout == ""
     assert twin.run("edge2", "ls /etc/systemd/journald.conf.d").stdout != ""
-    assert not history.records(twin.name)[-1].verified
+    assert not history.records(places.history_of(twin.name, in_twin=True))[-1].verified
 
 
 def test_ctrl_c_ends_with_the_lock_released_and_says_what_was_done(deployed: tuple[Twin, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
 
 import pytest
 
