@@ -52,7 +52,8 @@ def certify(target: Target, console: Console, *, name: str = "", again: bool = F
     chosen = [(host, its) for host, its in peers_of(target, name) if its.certificates]
     if not chosen:
         raise TrunklineError(
-            "No chosen peer declares certificates.", "Pre-shared keys are made by `invoke secrets.generate`."
+            "No chosen peer declares certificates.",
+            "Pre-shared keys are made by `invoke secrets.generate NAME`.",
         )
     store = store_of(target)
     issue = Issue(target.environment.name, store.values(), again, store.generates)
@@ -163,5 +164,5 @@ def _read(issue: Issue, name: str) -> x509.Certificate | None:
             return None
         raise TrunklineError(
             f"The secret {name} holds no certificate that can be read (PEM was expected).",
-            "Set it again with `invoke secrets.set`, or replace it by one of ours with --again.",
+            "Set it again with `invoke secrets.set NAME`, or replace it by one of ours with --again.",
         ) from None

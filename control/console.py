@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from control.advice import completed
 from control.progress import Board, LiveBoard, PlainBoard, SilentBoard
 
 COLOURS = {
@@ -46,6 +47,7 @@ class Console:
 
     def say(self, text: str, style: str = "") -> None:
         """Tell a person one line; as JSON it is a `note`."""
+        text = completed(text)
         if self.as_json:
             self.event("note", text=text)
         else:
@@ -59,6 +61,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Tell something that needs attention but stops nothing."""
+        text = completed(text)
         if self.as_json:
             self.event("warning", text=text)
         else:

@@ -12,6 +12,7 @@ from typing import ParamSpec
 
 from invoke.exceptions import Exit
 
+from control import advice
 from control.engine import Interrupted as EngineInterrupted
 from control.errors import Interrupted, Several, TrunklineError
 from inventories.model import ModelError, lines, refusal
@@ -32,16 +33,17 @@ def ended(body: Callable[P, int | None]) -> Callable[P, None]:
 
     @functools.wraps(body)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = body(*args, **kwargs)
-            sys.stdout.flush()
-        except Exit:
-            raise
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = READER_GONE
-        except BaseException as error:
-            code = _tell(error, debug=bool(kwargs.get("debug")), as_json=bool(kwargs.get("json")))
+        with advice.for_a_person():
+            try:
+                code = body(*args, **kwargs)
+                sys.stdout.flush()
+            except Exit:
+                raise
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                code = READER_GONE
+            except BaseException as error:
+                code = _tell(error, debug=bool(kwargs.get("debug")), as_json=bool(kwargs.get("json")))
         if code:
             raise Exit(code=code)
 
@@ -53,7 +55,7 @@ def _tell(error: BaseException, *, debug: bool, as_json: bool) -> int:
         raise error
     if debug:
         traceback.print_exception(error)
-    explained = explanations(error)
+    explained = [(advice.completed(said), advice.completed(remedy)) for said, remedy in explanations(error)]
     if as_json:
         told = [{"message": message, "remedy": remedy} for message, remedy in explained]
         print(json.dumps({"event": "error", "errors": told}), flush=True)

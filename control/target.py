@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from control import places
+from control import advice, places
 from control.errors import TrunklineError
 from inventories.model import Environment, Host, ModelError, environment_names, load
 
@@ -55,6 +55,7 @@ def target(env: str, limit: str = "", twin: str = "") -> Target:
     `limit` is a comma-separated list of host names, empty for all. Raises TrunklineError for a name that
     nobody declared, ModelError for an environment that is refused.
     """
+    advice.about(env)
     environment = _load(env)
     if twin and not environment.in_twin:
         raise TrunklineError(
@@ -62,6 +63,7 @@ def target(env: str, limit: str = "", twin: str = "") -> Target:
             "Leave --twin out, or use `invoke rehearse` to try this environment on this machine.",
         )
     instance = places.instance_of(environment.name, in_twin=environment.in_twin, twin=twin or None)
+    advice.about(environment.name, instance)
     return Target(environment, instance, _chosen(environment, limit))
 
 

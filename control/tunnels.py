@@ -15,7 +15,9 @@ from control.certify import LEFT
 from control.errors import TrunklineError
 from inventories.model import Host, Peer, Secret
 
-REMEDY = "Make it anew with `invoke secrets.certify --again`, or set the right one with `invoke secrets.set`."
+REMEDY = (
+    "Make it anew with `invoke secrets.certify --again`, or set the right one with `invoke secrets.set NAME`."
+)
 USERLAND = (
     "ESP is done by strongSwan itself, as declared: slower than the kernel, and every packet costs a copy"
 )

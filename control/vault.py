@@ -66,7 +66,9 @@ def recipients(target: Target, console: Console, *, add: str, remove: str) -> No
         store.admit(public_key(add))
     if remove:
         store.dismiss(public_key(remove))
-        console.warn("Who could read before still knows the values: rotate them (`invoke secrets.rotate`).")
+        console.warn(
+            "Who could read before still knows the values: rotate them (`invoke secrets.rotate NAME`)."
+        )
     rows = [(_kind(line), line) for line in store.recipients()]
     if rows:
         console.table("recipient", ("Kind", "Recipient"), rows)

@@ -12,7 +12,8 @@ VALUE = "hunter2"
 PLACE = "web1 compose.stacks[shop].services[api]"
 REFERENCE = (
     "what looks like a secret stands here in plain text, wanted a reference to a secret; write"
-    ' Secret(name="{}"), and give a new value to `invoke secrets.set`; what stood here is no secret any more'
+    ' Secret(name="{}"), and give a new value to `invoke secrets.set NAME`; what stood here is no'
+    " secret any more"
 )
 
 
@@ -97,8 +98,8 @@ def test_a_variable_that_everyone_may_read_is_accepted(name: str, value: object)
         (
             lambda: serving(files={"/run/secrets/key": VALUE}),
             f"{PLACE}.files[/run/secrets/key]: a value in plain text, wanted a reference to a secret; write"
-            ' Secret(name="..."), and give the value to `invoke secrets.set`; what stood here is no secret'
-            " any more",
+            ' Secret(name="..."), and give the value to `invoke secrets.set NAME`; what stood here is no'
+            " secret any more",
         ),
         (
             lambda: serving(environment={"PASSWORD": made(Secret, name="DB-Password")}),

@@ -140,8 +140,8 @@ SITES: Rows = {
             site(auth=BasicAuth(users=(made(AuthUser, name="crm", password="hunter2"),))),
         ),
         "web1 nginx.sites[shop.lab.example].auth.users[crm].password: a value in plain text, wanted a"
-        ' reference to a secret; write Secret(name="..."), and give the value to `invoke secrets.set`; what'
-        " stood here is no secret any more",
+        ' reference to a secret; write Secret(name="..."), and give the value to `invoke secrets.set NAME`;'
+        " what stood here is no secret any more",
     ),
     "a proxy to no service": (
         proxied(Proxy(path="/", to="shop/apy")),

@@ -78,7 +78,7 @@ PEERS: Rows = {
         beside(psk=PSK),
         "edge1 strongswan.peers[branch].psk: office has the same pre-shared key: each gateway could pass for"
         ' the other, wanted a pre-shared key of its own for each gateway; write another Secret(name="..."),'
-        " and set it with `invoke secrets.generate`",
+        " and set it with `invoke secrets.generate NAME`",
     ),
     "one identity for two offices": (
         beside(id="192.168.1.1"),
@@ -104,8 +104,8 @@ PEERS: Rows = {
     "a key in plain text": (
         office(psk="hunter2"),
         "edge1 strongswan.peers[office].psk: a value in plain text, wanted a reference to a secret; write"
-        ' Secret(name="..."), and give the value to `invoke secrets.set`; what stood here is no secret any'
-        " more",
+        ' Secret(name="..."), and give the value to `invoke secrets.set NAME`; what stood here is no secret'
+        " any more",
     ),
     "one secret for a certificate and its key": (
         office(certificates=Certificates(ca=Secret(name="ca"), certificate=SAME, key=SAME)),

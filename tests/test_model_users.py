@@ -139,7 +139,7 @@ ACCOUNTS: Rows = {
     "a password in plain text, which the sentence does not repeat": (
         lambda: account(console_password="correct horse"),
         "edge1 users.accounts[deploy].console_password: a value in plain text, wanted a reference to a"
-        ' secret; write Secret(name="..."), and give the value to `invoke secrets.set`; what stood here'
+        ' secret; write Secret(name="..."), and give the value to `invoke secrets.set NAME`; what stood here'
         " is no secret any more",
     ),
     "the controller's key on a real server": (

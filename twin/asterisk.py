@@ -93,7 +93,7 @@ class Asterisk:
         if not self.cell.daemon.alive():
             raise TrunklineError(
                 f"{self.proxy.node} of the twin {self.twin} is off.",
-                f"Start it, or bring the twin up: invoke twin.up --twin {self.twin}",
+                f"Start it, or bring the twin up: `invoke twin.up --twin {self.twin}`.",
             )
         return self.cell.inside("asterisk", "-C", "/conf/asterisk.conf", "-rx", question)
 

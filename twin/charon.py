@@ -89,7 +89,7 @@ class Charon:
         except OSError as error:
             raise TrunklineError(
                 f"{self.node} of the twin {self.twin} does not answer: {error}.",
-                f"Start it, or bring the twin up: invoke twin.up --twin {self.twin}",
+                f"Start it, or bring the twin up: `invoke twin.up --twin {self.twin}`.",
             ) from None
 
     def crash(self) -> None:

@@ -71,7 +71,7 @@ class Databases:
         if not cell.daemon.alive():
             raise TrunklineError(
                 f"The database {name} of the twin {self.twin} does not run.",
-                f"Bring it up: invoke twin.up --twin {self.twin}",
+                f"Bring it up: `invoke twin.up --twin {self.twin}`.",
             )
         cell.put("hba.conf", _hba(only=only))
         os.kill(cell.daemon.pid, signal.SIGHUP)

@@ -65,7 +65,7 @@ class Disk:
         if not path.exists():
             raise TrunklineError(
                 f"{self.host}'s disk needs the base image {path.name}, which is gone from the cache.",
-                "Erase the twin (invoke twin.down --erase) and bring it up anew.",
+                "Erase the twin (`invoke twin.down --erase`) and bring it up anew.",
             )
         return path
 
@@ -83,7 +83,7 @@ class Disk:
         other = of if of != release else "another controller's key"
         raise TrunklineError(
             f"{self.host}'s disk was made for {other}.",
-            "Erase the twin and bring it up anew: invoke twin.down --erase, then invoke twin.up",
+            "Erase the twin and bring it up anew: `invoke twin.down --erase`, then `invoke twin.up`.",
         )
 
     def make(self, host: Host, domain: str, image: Path, controller_key: str, authority: str) -> None:

@@ -66,7 +66,7 @@ def _namespace(name: str, node: str) -> Path:
     path = network.path_of(name, node)
     if not path.exists():
         nodes = ", ".join(n.partition(".")[2] for n in network.namespaces_of(name))
-        remedy = f"Nodes that are up: {nodes}." if nodes else f"Bring it up: invoke twin.up --twin {name}"
+        remedy = f"Nodes that are up: {nodes}." if nodes else f"Bring it up: `invoke twin.up --twin {name}`."
         raise TrunklineError(f"The twin {name} has no node {node} that is up.", remedy)
     return path
 

@@ -61,7 +61,7 @@ class Keeper:
         if not state.alive:
             raise TrunklineError(
                 f"{self.host.name} of the twin {self.twin} is not running ({self.phase}).",
-                f"Bring it up: invoke twin.up --twin {self.twin}",
+                f"Bring it up: `invoke twin.up --twin {self.twin}`.",
             )
         return state
 

@@ -36,7 +36,7 @@ class Snapshots:
         if absent:
             raise TrunklineError(
                 f"The twin {self.twin} has no disk of {', '.join(absent)} yet.",
-                "Bring it up first: invoke twin.up",
+                "Bring it up first: `invoke twin.up`.",
             )
         for keeper in self.keepers:
             if keeper.supervisor.alive():

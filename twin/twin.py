@@ -231,7 +231,7 @@ class Twin:
     def _refuse_down(self) -> None:
         if not self.world.whole():
             raise TrunklineError(
-                f"The twin {self.name} is not up.", f"Bring it up: invoke twin.up --twin {self.name}"
+                f"The twin {self.name} is not up.", f"Bring it up: `invoke twin.up --twin {self.name}`."
             )
 
     def _node(self, name: str) -> str:

@@ -77,7 +77,7 @@ def image_of(twin: str, name: str = WORLD) -> Path:
         return Path((places.twin_of(twin) / f"{name}.image").read_text())
     except OSError:
         raise TrunklineError(
-            f"The twin {twin} was never up.", f"Bring it up: invoke twin.up --twin {twin}"
+            f"The twin {twin} was never up.", f"Bring it up: `invoke twin.up --twin {twin}`."
         ) from None
 
 

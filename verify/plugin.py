@@ -175,8 +175,8 @@ def pytest_runtest_makereport(
     run, check = item.config.stash.get(RUN, None), _check(item)
     if run is None or check is None or call.when == "teardown" or (call.when == "setup" and report.passed):
         return report
-    entry = entry_of(check, _host(item).name, _judgement(call.excinfo), _evidence(item), call.duration)
-    run.report.add(entry)
+    judged = entry_of(check, _host(item).name, _judgement(call.excinfo), _evidence(item), call.duration)
+    entry = run.report.add(judged)
     report.user_properties = [*report.user_properties, ("verdict", entry.verdict), ("claim", entry.line())]
     report.outcome = "failed" if entry.gates else "skipped" if entry.blocked_by else "passed"
     report.longrepr = (str(item.path), 0, entry.line()) if entry.blocked_by else entry.line()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from control.advice import Subject
 from verify.checks import Check
 from verify.verdict import Blocked, Judgement, Verdict, bounded
 
@@ -81,9 +82,11 @@ class Report:
     not_run: list[str] = field(default_factory=list)
     """Disruptive checks that nobody asked for."""
 
-    def add(self, entry: Entry) -> None:
-        """Keep an entry."""
-        self.entries[entry.id] = entry
+    def add(self, entry: Entry) -> Entry:
+        """Keep an entry and return it; what it advises is about this environment."""
+        remedy = Subject(self.environment, self.instance).completed(entry.remedy)
+        self.entries[entry.id] = replace(entry, remedy=remedy)
+        return self.entries[entry.id]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ def uses_databases(host: Host) -> bool:
 @check(
     fault=("database-elsewhere", "database-authority-other"),
     needs=("docker.engine_answers",),
-    remedy="Compare name, CA and password with the provider's page; `invoke secrets.set` what changed.",
+    remedy="Compare name, CA and password with the provider's page; `invoke secrets.set NAME` what changed.",
     applies=uses_databases,
 )
 def test_let_us_in_over_verified_tls(

@@ -107,7 +107,10 @@ def _python(pattern: str) -> str:
     return re.sub(r"\(\?\^[a-z]*:", "(?:", pattern)
 
 
-@check(fault="reboot-overdue", remedy="`invoke reboot` restarts one host at a time.")
+@check(
+    fault="reboot-overdue",
+    remedy="Restart one host at a time (`sudo systemctl reboot` there), then `invoke verify`.",
+)
 def test_no_reboot_is_overdue(live: Snapshot) -> None:
     asked = live["stamps"]["reboot"]
     if asked is None:

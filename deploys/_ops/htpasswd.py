@@ -23,6 +23,7 @@ def hashed(secret: Secret, place: str) -> str:
     if not value.isprintable() or not value.strip():
         raise TrunklineError(
             f"The secret {secret.name} is no password for a web site: it has a line break or nothing in it.",
-            f"Make one with `invoke secrets.rotate {secret.name}`, or choose one with `invoke secrets.set`.",
+            f"Make one with `invoke secrets.rotate {secret.name}`, or choose one with "
+            f"`invoke secrets.set {secret.name}`.",
         )
     return secrets.conceal(password.hashed(value, place, METHOD, 0))

@@ -52,8 +52,8 @@ def asked_for(wanted: Wanted, declared: Sequence[manifest.Resource]) -> Wanted:
 
 
 def orphans(declared: Sequence[manifest.Resource]) -> None:
-    """Take away what is no longer declared. Packages stay until `invoke prune`; homes, volumes, certificates
-    and data always."""
+    """Take away what is no longer declared. Packages stay installed; homes, volumes, certificates and data
+    stay too."""
     stack.removed(manifest.gone(declared, "stack"), name="orphans: stacks")
     site_files.removed(declared, name="orphans: sites")
     systemd.removed(orphaned_units(declared), name="orphans: units")

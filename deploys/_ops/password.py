@@ -78,5 +78,6 @@ def _refuse_untypable(secret: Secret, value: str) -> None:
         raise TrunklineError(
             f"The secret {secret.name} is no password for a console: that takes {SHORTEST} to {LONGEST} "
             "characters of ASCII, on one line, with no blank at either end.",
-            f"Make one with `invoke secrets.rotate {secret.name}`, or choose one with `invoke secrets.set`.",
+            f"Make one with `invoke secrets.rotate {secret.name}`, or choose one with "
+            f"`invoke secrets.set {secret.name}`.",
         )

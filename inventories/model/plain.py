@@ -41,7 +41,7 @@ def lint_plain(compose: Compose, host: Host, place: str, container: Container) -
                 "what looks like a secret stands here in plain text",
                 "a reference to a secret",
                 f'write Secret(name="{name.lower().strip("_")}"), and give a new value to'
-                " `invoke secrets.set`; what stood here is no secret any more",
+                " `invoke secrets.set NAME`; what stood here is no secret any more",
             )
     if not isinstance(container.image, str):
         for name, value in container.image.args.items():

@@ -276,5 +276,5 @@ def _alike(strongswan: Strongswan, host: Host, one: Peer, two: Peer) -> Iterator
             _place(two, "psk"),
             f"{one.name} has the same pre-shared key: each gateway could pass for the other",
             "a pre-shared key of its own for each gateway",
-            'write another Secret(name="..."), and set it with `invoke secrets.generate`',
+            'write another Secret(name="..."), and set it with `invoke secrets.generate NAME`',
         )

@@ -117,7 +117,7 @@ class Secret(Record):
         """Refuse a value where its name belongs, without repeating it."""
         if isinstance(given, str | bytes):
             remedy = (
-                'write Secret(name="..."), and give the value to `invoke secrets.set`;'
+                'write Secret(name="..."), and give the value to `invoke secrets.set NAME`;'
                 " what stood here is no secret any more"
             )
             raise refusal("a value in plain text", "a reference to a secret", remedy, bare=False)

@@ -111,7 +111,7 @@ def test_a_node_that_is_not_up_is_named(twin: Twin, lab: Environment) -> None:
     nodes = "controller, edge1, edge2, stranger"
     with pytest.raises(TrunklineError, match=rf"has no node moon that is up\.\n  Nodes that are up: {nodes}"):
         twin.spawn("moon", ["true"])
-    with pytest.raises(TrunklineError, match=r"Bring it up: invoke twin\.up --twin nowhere"):
+    with pytest.raises(TrunklineError, match=r"Bring it up: `invoke twin\.up --twin nowhere`"):
         Twin(lab, "nowhere").spawn("stranger", ["true"])
 
 
@@ -138,7 +138,7 @@ def test_a_process_inside_the_twin_cannot_change_it(twin: Twin) -> None:
 
 
 def test_what_needs_a_running_twin_says_so(lab: Environment) -> None:
-    says = r"The twin nowhere is not up\.\n  Bring it up: invoke twin\.up"
+    says = r"The twin nowhere is not up\.\n  Bring it up: `invoke twin\.up"
     with pytest.raises(TrunklineError, match=says):
         Twin(lab, "nowhere").ntp_offset(1)
     with pytest.raises(TrunklineError, match=says):
