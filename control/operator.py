@@ -31,6 +31,11 @@ class Operator:
             return ()
         return ("setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--init-groups", "--")
 
+    @property
+    def temporary(self) -> str | None:
+        """Where to make what its programs read; None is as usual: root's own may be closed to others."""
+        return "/tmp" if self.as_themselves else None
+
     def owns(self, path: Path) -> None:
         """Give what this process made to the account."""
         if self.uid != os.geteuid():

@@ -14,6 +14,7 @@ from typing import Any
 
 from control import places
 from control.errors import TrunklineError
+from control.operator import operator
 from control.target import Target, target
 from inventories.model import Host
 from verify.connection import Way
@@ -72,7 +73,7 @@ class Probe:
 
         Empty for a host that the environment does not declare.
         """
-        with tempfile.TemporaryDirectory(prefix="trunkline-") as directory:
+        with tempfile.TemporaryDirectory(prefix="trunkline-", dir=operator().temporary) as directory:
             if self.target is None:
                 yield lambda host: ""
                 return

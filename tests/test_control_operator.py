@@ -58,6 +58,7 @@ def test_root_by_sudo_works_for_who_called_it_in_that_ones_home(sudone: pytest.M
     its = operator()
     assert (its.uid, str(its.home)) == (NOBODY, ITS_HOME)
     assert its.as_themselves[:2] == ("setpriv", f"--reuid={NOBODY}")
+    assert its.temporary == "/tmp"
     assert candidates() == (
         Path(ITS_HOME, ".config/trunkline/age.key"),
         Path(ITS_HOME, ".ssh/id_ed25519"),

@@ -167,5 +167,16 @@ def test_it_is_little_work_when_nothing_is_to_do(top: Path) -> None:
     assert done.stdout.splitlines() == [str(top / ".venv/bin/invoke"), str(top)]
 
 
+def test_somebody_elses_clone_is_left_without_caches_of_roots(top: Path, tmp_path: Path) -> None:
+    """The clone's owner could not delete them."""
+    told = ("sh", "-c", 'echo "$PYTHONPYCACHEPREFIX $PYTEST_ADDOPTS"')
+    fake = tmp_path / "stat"
+    for owner, kept in (("alice", "/kept/clone/python -p no:cacheprovider"), ("root", "")):
+        fake.write_text(f"#!/bin/sh\necho {owner}\n")
+        fake.chmod(0o755)
+        done = setup(top, *told, PATH=f"{tmp_path}:{PLAIN['PATH']}", TRUNKLINE_CACHE="/kept")
+        assert done.stdout.strip() == kept
+
+
 def test_the_commands_exit_code_is_the_scripts(top: Path) -> None:
     assert setup(top, "sh", "-c", "exit 7").returncode == 7

@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any, TypeVar, cast
 
+from control.operator import operator
 from inventories.model import Environment, Host
 from verify.children import end_all
 from verify.collector import collect
@@ -31,7 +32,7 @@ class Observed:
         self.thorough = thorough
         self.around_tunnels: dict[str, Vantage] = {}
         """Places that only tunnels are looked at from: they are nobody's who knocks at a port."""
-        self.directory = Path(tempfile.mkdtemp(prefix="trunkline-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="trunkline-", dir=operator().temporary))
         self.way = Way(environment, instance, self.directory)
         self.way.write()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look")
