@@ -47,6 +47,8 @@ class Fault:
     """The carrier that something is made wrong at meanwhile, before the script, and what."""
     dropped: tuple[str, ...] = ()
     """What a firewall in front of the host drops meanwhile, either way (matches of nft(8))."""
+    mends: str = ""
+    """A script for the host afterwards, as root: for what other machines hold, as a database does."""
     seconds: float = 60
     """How long the script may take, and how much longer than usual the look after it."""
 
@@ -92,6 +94,8 @@ class Fault:
     @contextmanager
     def _lying(self, stage: Stage) -> Iterator[None]:
         with ExitStack() as later:
+            if self.mends:
+                later.callback(stage.sh, self.host, self.mends)
             if self.clock_off:
                 later.callback(stage.twin.ntp_offset, 0)
                 stage.twin.ntp_offset(self.clock_off)

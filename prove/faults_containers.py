@@ -195,6 +195,7 @@ COMPOSED = (
         "compose.migrations_are_where_the_release_left_them",
         "a database that is a migration behind the running image is found",
         f"docker exec {API} alembic downgrade -1",
+        mends=f"docker exec {API} alembic upgrade head",
     ),
 )
 DATABASES = (
