@@ -63,7 +63,7 @@ def _tell(error: BaseException, *, debug: bool, as_json: bool) -> int:
     for message, remedy in explained:
         sentence, *more = message.splitlines()
         print(sentence if interrupted else f"error: {sentence}", file=sys.stderr)
-        for line in (*more, *remedy.splitlines()):
+        for line in (*(f"  {said}" for said in more), *remedy.splitlines()):  # what to do stands out
             print(f"  {line}", file=sys.stderr)
     return INTERRUPTED if interrupted else 1
 

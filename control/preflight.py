@@ -152,7 +152,7 @@ def _waited(engine: Engine, host: Host, board: Board, deadline: float, names: Se
             board.working(host.name, f"waits: {told}")
         if time.monotonic() > deadline:
             raise TrunklineError(
-                f"{host.name}: {survey.busy}, and the ten minutes of waiting are over.",
+                f"{host.name}: {survey.busy}, and {PATIENCE:.0f} s of waiting are over.",
                 "Let it finish, or find out there why it hangs (`ps`, `cloud-init status --long`).",
             )
         time.sleep(PAUSE)

@@ -85,6 +85,7 @@ def test_a_single_error_stays_itself() -> None:
     ("error", "sentence", "code"),
     [
         (TrunklineError("It broke.", "Mend it."), "error: It broke.\n  Mend it.\n", 1),
+        (TrunklineError("It broke.\nwords", "Mend it."), "error: It broke.\n    words\n  Mend it.\n", 1),
         (KeyboardInterrupt("Stopped after edge1."), "Stopped after edge1.\n", 130),
         (KeyboardInterrupt(), "Interrupted.\n", 130),
         (ZeroDivisionError("division by zero"), "error: Unexpected ZeroDivisionError: division by zero\n", 1),

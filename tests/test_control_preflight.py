@@ -183,7 +183,7 @@ def test_a_lock_that_never_comes_free_ends_the_wait_with_its_holder(tmp_path: Pa
             _waited(here, host, board, deadline=time.monotonic() - 1)
     assert caught.value.message.startswith("edge1: ")
     assert caught.value.message.endswith(
-        f"(pid {os.getpid()}) holds the apt lock, and the ten minutes of waiting are over."
+        f"(pid {os.getpid()}) holds the apt lock, and 600 s of waiting are over."
     )
     assert caught.value.remedy
 

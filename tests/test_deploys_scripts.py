@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from deploys._connector.causes import failure_of
+from deploys._connector.connection import Outcome
 from deploys._ops.managed import ManagedFile
 from deploys._ops.script import SCRIPTS, command
 
@@ -192,6 +195,53 @@ def test_services_are_kept_from_starting_only_while_packages_are_installed(tmp_p
     assert not (tmp_path / "policy-rc.d").exists()
     if code:
         assert "apt-get --yes failed: broken" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence", "remedy"),
+    [
+        (
+            "echo 'dpkg: error: failed to write: No space left on device' >&2; seq 9 >&2; exit 100",
+            r"The disk was full before all packages were installed: /\w* has \d+ MB free\.",
+            "apt-get clean",
+        ),
+        ("kill -9 $$", r"apt-get was killed by signal 9 before all packages", "dpkg --configure -a"),
+        (
+            "echo 'E: Sub-process /usr/bin/dpkg received signal 9.' >&2; exit 100",
+            r"dpkg was killed by signal 9 before all packages",
+            "dpkg --configure -a",
+        ),
+        (
+            "echo 'E: Sub-process /usr/bin/dpkg received a segmentation fault.' >&2; exit 100",
+            r"dpkg was killed by signal 11 before all packages",
+            "dpkg --configure -a",
+        ),
+        ("echo 'E: no candidate' >&2; exit 100", r"apt-get ended with 100, and not all", "apt-get update"),
+    ],
+    ids=["disk", "apt-get", "dpkg", "dpkg-by-itself", "other"],
+)
+def test_an_installation_that_fails_ends_with_a_sentence_and_what_to_do(
+    tmp_path: Path, script: str, sentence: str, remedy: str
+) -> None:
+    fake_apt(tmp_path, script)
+    done = subprocess.run(
+        [sys.executable, "-c", apt(tmp_path), "x"], capture_output=True, text=True, check=False
+    )
+    failure = failure_of(Outcome(done.returncode, done.stdout.encode(), done.stderr.encode()))
+    assert re.match(sentence, failure.sentence)
+    assert remedy in failure.remedy
+    assert failure.output.startswith("apt-get --yes failed: ")
+    assert failure.sentence not in failure.output
+
+
+def test_a_full_disk_is_named_whatever_program_says_so_and_other_words_are_kept() -> None:
+    full = failure_of(Outcome(1, b"", b"cat: write error: No space left on device\n"))
+    assert (full.sentence, full.output) == (
+        "A disk of the host is full.", "cat: write error: No space left on device",
+    )  # fmt: skip
+    assert "apt-get clean" in full.remedy
+    other = failure_of(Outcome(7, b"", b"no luck\n"))
+    assert (other.sentence, other.output) == ("A command failed with exit code 7.", "no luck")
 
 
 def test_a_killed_installation_leaves_a_policy_that_allows_starts_again(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
 from control.errors import TrunklineError
 from deploys._connector import plain
+from deploys._connector.causes import failure_of
 from deploys._connector.connection import Outcome
 from deploys._connector.failure import Failure, Refused
-from deploys._connector.line import CHANGE_SECONDS, READ_SECONDS, Line, tail
+from deploys._connector.line import CHANGE_SECONDS, READ_SECONDS, Line
 
 lines: dict[str, Line] = {}
 """Lines that the engine holds open, by pyinfra's host name. pyinfra on its own opens them itself."""
@@ -150,7 +151,7 @@ class TrunklineConnector(BaseConnector):
     def _judged(self, outcome: Outcome, good: list[int]) -> bool:
         if outcome.code in good:
             return True
-        self.line.failure = Failure(f"A command failed with exit code {outcome.code}.", "", tail(outcome))
+        self.line.failure = failure_of(outcome)
         return False
 
 

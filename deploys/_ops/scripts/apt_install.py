@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 PATIENCE = 600
 UPDATE_SECONDS = 300
 """apt-get update waits for ever where the disk is full."""
 POLICY = "/usr/sbin/policy-rc.d"
+NO_ROOM = re.compile("No space left on device|enough free space in")
+KILLED = re.compile(r"dpkg received (?:signal (\d+)|a segmentation fault)")
+"""What apt-get says of a dpkg that did not end by itself (apt-pkg, pkgDPkgPM)."""
+DISKS = ("/", "/var", "/boot")
 FLOCK = "hhqqi4x"
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -69,9 +76,9 @@ def wait_for_locks() -> None:
             return
         if time.monotonic() > end:
             path, process = held[0]
-            minutes = PATIENCE // 60
-            sys.exit(
-                f"{path} has been held for {minutes} minutes by {named(process)}; let it finish or end it"
+            end_with(
+                f"{path} has been held for {PATIENCE} s by {named(process)}.",
+                "Let it finish, or end it there; then deploy again.",
             )
         time.sleep(2)
 
@@ -89,14 +96,50 @@ def run(*argv: str, seconds: float | None = None) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        free = shutil.disk_usage("/var").free >> 20
-        sys.exit(
-            f"{argv[0]} {argv[-1]} did not end within {seconds:.0f} s; /var has {free} MB free: "
-            "make room, or look whether the archive answers"
+        end_with(
+            f"{argv[0]} {argv[-1]} did not end within {seconds:.0f} s; {room()}.",
+            "Make room there, or look whether the host reaches its package archive; then deploy again.",
         )
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-6:]
-        sys.exit(f"{' '.join(argv[:2])} failed: " + " | ".join(words))
+        print(f"{' '.join(argv[:2])} failed: " + " | ".join(words), file=sys.stderr)
+        end_with(*why(argv, done.returncode, done.stderr + done.stdout))
+
+
+def why(argv: tuple[str, ...], code: int, said: str) -> tuple[str, str]:
+    """Return why a command failed, and what to do about it."""
+    if NO_ROOM.search(said):
+        return (
+            f"The disk was full before all packages were installed: {room()}.",
+            "Make room there (`apt-get clean`, `journalctl --vacuum-size=100M`, or a larger disk), then "
+            "deploy again: it finishes first what dpkg left half installed.",
+        )
+    by = KILLED.search(said)
+    if code < 0 or by:
+        what = "dpkg" if by else argv[0]
+        number = -code if code < 0 else int((by and by.group(1)) or signal.SIGSEGV)
+        return (
+            f"{what} was killed by signal {number} before all packages were installed.",
+            "Find out there who did it (`journalctl -k --grep 'Out of memory'`, or a person), then deploy "
+            "again: it finishes the installation first (`dpkg --configure -a`).",
+        )
+    return (
+        f"{argv[0]} ended with {code}, and not all packages are installed.",
+        "What it said stands above; mend that there (`apt-get update` and `apt-get --fix-broken install` "
+        "say more), then deploy again.",
+    )
+
+
+def room() -> str:
+    """Name the disk with the least room."""
+    free = {path: shutil.disk_usage(path).free >> 20 for path in DISKS if os.path.isdir(path)}
+    least = min(free, key=lambda path: free[path])
+    return f"{least} has {free[least]} MB free"
+
+
+def end_with(sentence: str, remedy: str) -> NoReturn:
+    """End with a sentence and what to do, as the controller reads them (deploys/_connector/causes.py)."""
+    sys.exit(f"{sentence}\ndo: {remedy}")
 
 
 def is_ours() -> bool:
