@@ -78,6 +78,11 @@ def lease(seconds: int) -> Edit:
     return ("control/session.py", "LEASE = 60", f"LEASE = {seconds}")
 
 
+def patience(seconds: int) -> Edit:
+    """Shorten the wait for a package lock that somebody holds."""
+    return ("control/preflight.py", "PATIENCE = 600.0", f"PATIENCE = {seconds}.0")
+
+
 def canary() -> tuple[Edit, ...]:
     """Let the lab have a secret, and a service that puts it into a file and hands it to a command."""
     field = "    canary: Secret | None = None\n"
