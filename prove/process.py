@@ -50,13 +50,17 @@ def started(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subproces
     )  # fmt: skip
 
 
-def kill(process: subprocess.Popen[str], *, alone: bool = False) -> None:
-    """Kill a program, and (unless it is to die `alone`) everything it started: nobody gets to clean up."""
+def kill(process: subprocess.Popen[str], *, alone: bool = False) -> str:
+    """Kill a program, and (unless it is to die `alone`) everything it started: nobody gets to clean up.
+
+    Returns what it had said.
+    """
     family = [process.pid] if alone else _family(process.pid)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in family:
             _send(pid, number)
-    process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=120)
+    return said or ""
 
 
 def ended(process: subprocess.Popen[str], timeout: float, since: float | None = None) -> Ended:

@@ -263,18 +263,32 @@ class Stage:
         self.erase()
         self.twin.up(progress=self.tell)
 
-    def seconds_of_a_deploy(self, *, first: bool) -> float:
-        """Return how long the first deploy took, or the one after it that changed nothing."""
-        if not (self._kept / "seconds.json").exists():
-            self.healthy()
-        seconds: dict[str, float] = json.loads((self._kept / "seconds.json").read_text(encoding="utf-8"))
-        return seconds["first" if first else "again"]
+    def seconds_of(self, name: str, measured: Callable[[], float]) -> float:
+        """Return how long a deploy from the fresh or the healthy state of now takes: `first` and others.
+
+        It is measured once, and again when that state is another.
+        """
+        if name not in self._seconds():
+            self._keep_seconds(name, measured())
+        return self._seconds()[name]
+
+    def _seconds(self) -> dict[str, float]:
+        path = self._seconds_path
+        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return kept
+
+    def _keep_seconds(self, name: str, seconds: float) -> None:
+        self._seconds_path.write_text(json.dumps(self._seconds() | {name: seconds}), encoding="utf-8")
+
+    @property
+    def _seconds_path(self) -> Path:
+        return self._kept / f"seconds-{ledger.digest(*HARDENING)}.json"
 
     def _harden(self) -> None:
         self.fresh()
         first, again = self.deploy(timeout=FIRST).expect(0), self.deploy().expect(0)
-        seconds = {"first": first.seconds, "again": again.seconds}
-        (self._kept / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+        self._keep_seconds("first", first.seconds)
+        self.tell(f"the first deploy took {first.seconds:.0f} s, the second {again.seconds:.0f} s")
 
     def erase(self) -> None:
         """Leave nothing of this stage on the machine."""

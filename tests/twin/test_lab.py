@@ -30,8 +30,6 @@ def stage() -> Iterator[Stage]:
 def test_bare_hosts_are_deployed_and_a_second_deploy_changes_nothing(stage: Stage) -> None:
     stage.healthy()
     assert not stage.planned()
-    print(f"first deploy {stage.seconds_of_a_deploy(first=True):.0f} s", end=", ")
-    print(f"second {stage.seconds_of_a_deploy(first=False):.0f} s")
 
 
 def test_after_a_reboot_every_check_holds_and_after_the_twin_was_down_too_nothing_is_to_do(
