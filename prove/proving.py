@@ -46,6 +46,7 @@ def run(rows: Sequence[str] = (), *, list_only: bool = False, again: bool = Fals
                 and kept.verdict == "proven"
                 and kept.state == now.state
                 and not again
+                and not row.needs
                 and row.id not in rows
             ):
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Row:
     """Seconds after which the row counts as disproved."""
     hosts: tuple[str, ...] = ()
     """The hosts of the lab that it takes; none: all of them."""
-    needs: tuple[str, ...] = field(default=())
-    """Tables whose recorded results this row reads; they run before it."""
+    needs: tuple[str, ...] = ()
+    """Tables whose recorded results this row reads: they may be others by now, so it is judged each time."""
 
     @property
     def id(self) -> str:
