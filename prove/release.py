@@ -123,17 +123,20 @@ def journal(host, environment):
 
 
 def leaky() -> Edit:
-    """Let the deploy fail in a command that cries the secret out."""
+    """Let the deploy fail in a command that cries every secret out."""
     text = """
 
 _handed = journal
 
 
 def journal(host, environment):
+    import shlex
+
     from deploys._engine import secrets
 
     _handed(host, environment)
-    token = secrets.value("canary")
-    act_(f"echo 'no luck with {token}' >&2; echo '{token}'; exit 7", name="journal: fail loudly")
+    words = " ".join(secrets.value(each) for each in environment.secrets()).split()
+    cry = shlex.join(["echo", "no luck with", *words])
+    act_(f"{cry} >&2; {cry}; exit 7", name="journal: fail loudly")
 """
     return ("deploys/journal.py", "", text)
