@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from deploys._connector.causes import failure_of
-from deploys._connector.connection import Outcome
+from deploys._connector.connection import KILLED, Outcome
 from deploys._ops.managed import ManagedFile
 from deploys._ops.script import SCRIPTS, command
 
@@ -234,12 +234,15 @@ def test_an_installation_that_fails_ends_with_a_sentence_and_what_to_do(
     assert failure.sentence not in failure.output
 
 
-def test_a_full_disk_is_named_whatever_program_says_so_and_other_words_are_kept() -> None:
+def test_a_full_disk_and_a_signal_are_named_whoever_meets_them_and_other_words_are_kept() -> None:
     full = failure_of(Outcome(1, b"", b"cat: write error: No space left on device\n"))
     assert (full.sentence, full.output) == (
         "A disk of the host is full.", "cat: write error: No space left on device",
     )  # fmt: skip
     assert "apt-get clean" in full.remedy
+    killed = failure_of(Outcome(143, b"", b"Terminated\n"))
+    assert killed.sentence == "A command was killed by signal 15."
+    assert failure_of(Outcome(KILLED, b"", b"")).sentence == "A command was killed."
     other = failure_of(Outcome(7, b"", b"no luck\n"))
     assert (other.sentence, other.output) == ("A command failed with exit code 7.", "no luck")
 

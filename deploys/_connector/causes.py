@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploys._connector.connection import Outcome
+from deploys._connector.connection import KILLED, Outcome
 from deploys._connector.failure import Failure
 from deploys._connector.line import tail
 
@@ -16,6 +16,12 @@ FULL = Failure(
     "disk), then deploy again.",
 )
 
+SIGNALS = range(129, 160)
+"""How a shell tells that a signal ended a program."""
+FIND_OUT = (
+    "Find out there who did it (`journalctl -e` shows a shutdown, or a want of memory), then deploy again."
+)
+
 
 def failure_of(outcome: Outcome) -> Failure:
     """Return the failure that a command's end is; what it said comes with it, the sentence only once."""
@@ -25,4 +31,8 @@ def failure_of(outcome: Outcome) -> Failure:
     said = "\n".join(lines)
     if NO_ROOM in f"{outcome.errors}{outcome.text}":
         return Failure(FULL.sentence, FULL.remedy, said)
+    if outcome.code in SIGNALS:
+        return Failure(f"A command was killed by signal {outcome.code - 128}.", FIND_OUT, said)
+    if outcome.code == KILLED:
+        return Failure("A command was killed.", FIND_OUT, said)
     return Failure(f"A command failed with exit code {outcome.code}.", "", said)
