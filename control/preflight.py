@@ -18,7 +18,7 @@ from control.operator import operator
 from control.progress import Board
 from control.session import Session
 from control.target import Target
-from inventories.model import Environment, Host, Opening
+from inventories.model import RELEASES, Environment, Host, Opening
 
 SURVEY = Path(__file__).with_name("survey.py")
 NO_PYTHON = 96
@@ -31,7 +31,8 @@ NEEDED_MB = {"/": 500, "/var": 500, "/boot": 20}
 """Free space below which packages or an upgrade could break off half-way."""
 MAX_OFFSET = 300.0
 """Seconds a clock may be off before signatures and certificates are refused; chrony mends less by itself."""
-OLDEST_PYTHON = (3, 10)
+OLDEST_PYTHON = min(release.python for release in RELEASES.values())
+"""What runs on the hosts is written for it."""
 IMAGES_MB = 2000
 """Free space below which the images of stacks might not fit beside those they replace."""
 ENGINE = {"dockerd", "docker-proxy"}
@@ -173,8 +174,10 @@ def _system(survey: Survey, host: Host) -> Iterator[TrunklineError]:
     if not seen["systemd"]:
         yield TrunklineError(f"{host.name}: systemd does not run there.", "Use a whole system, no container.")
     if tuple(int(part) for part in seen["python"].split(".")[:2]) < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
         yield TrunklineError(
-            f"{host.name}: python3 is {seen['python']}, 3.10 or later is needed.", "Use a supported release."
+            f"{host.name}: python3 is {seen['python']}, {oldest} or later is needed.",
+            "Use a supported release.",
         )
 
 

@@ -9,10 +9,8 @@ from deploys._ops.files import Checks, managed_set
 from deploys._ops.guard import Guarded
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
-from inventories.model import Environment, Host, Network, Ssh
+from inventories.model import Environment, Host, Network, Release, Ssh
 from inventories.model.openssh import OpenSsh
-
-SOCKET_DROP_IN = "/etc/systemd/system/ssh.socket.d/trunkline.conf"
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,11 @@ class Daemon:
     users: tuple[str, ...]
     controllers: tuple[Network, ...]
     socket_activated: bool
+
+
+def socket_drop_in(release: Release) -> str:
+    """Return where the socket unit's ports stand: read behind what sshd's own generator made."""
+    return f"/etc/systemd/system/{release.ssh_socket}.d/trunkline.conf"
 
 
 def files(host: Host, environment: Environment, old_ports: tuple[int, ...] = ()) -> list[ManagedFile]:
@@ -47,7 +50,7 @@ def files(host: Host, environment: Environment, old_ports: tuple[int, ...] = ())
         ManagedFile("ssh", release.ssh_config, render("ssh", "sshd_config", daemon)),
     ]
     if release.ssh_socket_activated:
-        found.append(ManagedFile("ssh", SOCKET_DROP_IN, render("ssh", "trunkline.conf", daemon)))
+        found.append(ManagedFile("ssh", socket_drop_in(release), render("ssh", "trunkline.conf", daemon)))
     return found
 
 
@@ -84,7 +87,7 @@ def old_ports(host: Host) -> tuple[int, ...]:
 def guarded(host: Host) -> Guarded:
     """Return what the guard remembers of sshd."""
     release = host.release
-    remembered = (release.ssh_config, f"{release.ssh_drop_ins}/*", SOCKET_DROP_IN)
+    remembered = (release.ssh_config, f"{release.ssh_drop_ins}/*", socket_drop_in(release))
     return Guarded("ssh", files=remembered, reload=activation(host), units=(unit_of(host),))
 
 

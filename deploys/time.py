@@ -13,9 +13,9 @@ PACKAGES = ("chrony", "tzdata")
 
 def files(host: Host, environment: Environment) -> list[ManagedFile]:
     """Return chrony.conf(5) as a whole, and the zone in both of its places."""
-    zone = host.time.zone
+    zone, config = host.time.zone, host.release.time_config
     return [
-        ManagedFile("time", "/etc/chrony/chrony.conf", render("time", "chrony.conf", host.time)),
+        ManagedFile("time", config, render("time", "chrony.conf", host.time)),
         ManagedFile("time", "/etc/localtime", kind="symlink", target=f"/usr/share/zoneinfo/{zone}"),
         ManagedFile("time", "/etc/timezone", render("time", "timezone", host.time)),
     ]

@@ -9,12 +9,10 @@ from deploys._ops import systemd
 from deploys._ops.files import Checks, managed_set
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
-from inventories.model import Environment, Host
+from inventories.model import Environment, Host, Release
 
 PACKAGES = ("unattended-upgrades", "needrestart")
 UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
-NEEDRESTART = "/etc/needrestart/conf.d/zz-trunkline.conf"
-CHECK = f"apt-config dump >/dev/null && perl -c {NEEDRESTART}"
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,27 @@ def pattern(unit: str) -> str:
     return re.sub(r"(\W)", r"\\\1", unit)
 
 
+def needrestart(release: Release) -> str:
+    """Return the path of needrestart's settings that are read after everybody else's."""
+    return f"{release.needrestart_drop_ins}/zz-trunkline.conf"
+
+
 def files(host: Host, environment: Environment) -> list[ManagedFile]:
     """Return APT's schedule, the upgrades' own settings and needrestart's."""
     upgrades = upgrades_of(host, environment)
     paths = {
         "20auto-upgrades": "/etc/apt/apt.conf.d/20auto-upgrades",
         "50unattended-upgrades": "/etc/apt/apt.conf.d/50unattended-upgrades",
-        "zz-trunkline.conf": NEEDRESTART,
+        "zz-trunkline.conf": needrestart(host.release),
     }
     return [ManagedFile("updates", path, render("updates", name, upgrades)) for name, path in paths.items()]
 
 
 def updates(host: Host, environment: Environment) -> None:
     """Declare the upgrades, have apt and perl read the files, and keep the timers running."""
-    checks = Checks(check=("sh", "-c", CHECK), check_tree=("/etc/apt/apt.conf.d", NEEDRESTART))
+    settings = needrestart(host.release)
+    read = f"apt-config dump >/dev/null && perl -c {settings}"
+    checks = Checks(check=("sh", "-c", read), check_tree=("/etc/apt/apt.conf.d", settings))
     managed_set("updates", files(host, environment), checks, name="updates: files")
     for unit in UNITS:
         systemd.unit(unit, name=f"updates: {unit}")

@@ -1,4 +1,4 @@
-"""One file, the same everywhere, that needs nothing but the standard library of Python 3.10."""
+"""One file, the same everywhere, that needs nothing but the standard library of the oldest Python."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from agent_host import Host, fresh
 
 from deploys import _agent
 from deploys._agent import archive
+from inventories.model import RELEASES
 
 SOURCES = sorted(Path(archive.__file__).parent.glob("*.py"))
+OLDEST = min(release.python for release in RELEASES.values())
 
 
 def run(path: Path, *words: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -53,8 +55,8 @@ def test_the_packed_agent_answers_without_anything_of_ours_on_its_path(tmp_path:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_every_module_is_of_the_standard_library_and_of_python_3_10(source: Path) -> None:
-    tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 10))
+def test_every_module_is_of_the_standard_library_and_of_the_oldest_python(source: Path) -> None:
+    tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=OLDEST)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             outside = [name.name for name in node.names if name.name not in sys.stdlib_module_names]
@@ -63,8 +65,9 @@ def test_every_module_is_of_the_standard_library_and_of_python_3_10(source: Path
             assert str(node.module).split(".")[0] in sys.stdlib_module_names
 
 
-def test_only_what_the_standard_library_of_3_10_had_is_used() -> None:
-    argv = ["-m", "mypy", "--strict", "--python-version", "3.10", "--cache-dir", os.devnull, "deploys/_agent"]
+def test_only_what_the_standard_library_of_the_oldest_python_had_is_used() -> None:
+    version = ("--python-version", ".".join(map(str, OLDEST)))
+    argv = ["-m", "mypy", "--strict", *version, "--cache-dir", os.devnull, "deploys/_agent"]
     top = Path(archive.__file__).parents[2]
     done = subprocess.run([sys.executable, *argv], cwd=top, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

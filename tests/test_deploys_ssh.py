@@ -101,7 +101,7 @@ def test_while_there_are_two_ports_sshd_and_firewall_have_both() -> None:
 
 def test_a_socket_activated_sshd_gets_its_ports_from_the_socket_unit() -> None:
     host = on("ubuntu24.04", 2222)
-    socket = next(file for file in ssh.files(host, LAB) if file.path == ssh.SOCKET_DROP_IN)
+    socket = next(file for file in ssh.files(host, LAB) if file.path == ssh.socket_drop_in(host.release))
     listens = [line for line in socket.content.splitlines() if line.startswith("ListenStream")]
     assert listens == ["ListenStream=", "ListenStream=0.0.0.0:2222", "ListenStream=[::]:2222"]
     assert ssh.checks(host).load == (

@@ -55,7 +55,7 @@ def test_where_the_socket_takes_logins_sshds_own_unit_is_left_as_it_is() -> None
 
 def test_where_sshd_takes_logins_itself_there_is_no_socket() -> None:
     host, _ = delivered("ubuntu22.04")
-    assert ssh.SOCKET_DROP_IN not in [file.path for file in ssh.files(host, LAB)]
+    assert ssh.socket_drop_in(host.release) not in [file.path for file in ssh.files(host, LAB)]
     assert ssh.guarded(host).units == ("ssh.service",)
 
 
@@ -88,7 +88,7 @@ def test_the_network_and_the_snaps_are_the_providers(release: str) -> None:
 def test_our_ports_of_the_socket_are_read_behind_those_that_sshds_generator_made() -> None:
     """Drop-ins of all directories are read by their file names (systemd.unit(5))."""
     host, _ = delivered("ubuntu24.04")
-    socket = next(file for file in ssh.files(host, LAB) if file.path == ssh.SOCKET_DROP_IN)
+    socket = next(file for file in ssh.files(host, LAB) if file.path == ssh.socket_drop_in(host.release))
     generated = "addresses.conf"
     assert socket.path.rpartition("/")[2] > generated
     listens = [line for line in socket.content.splitlines() if line.startswith("ListenStream")]
@@ -100,5 +100,6 @@ def test_the_socket_has_the_ports_that_sshds_own_configuration_names() -> None:
     files = {file.path: file.content for file in ssh.files(host, LAB, (2222,))}
     drop_in = next(text for path, text in files.items() if path.endswith("10-trunkline.conf"))
     ports = [line.split()[1] for line in drop_in.splitlines() if line.startswith("Port ")]
-    listens = [line for line in files[ssh.SOCKET_DROP_IN].splitlines() if line.startswith("ListenStream=")]
+    socket = files[ssh.socket_drop_in(host.release)]
+    listens = [line for line in socket.splitlines() if line.startswith("ListenStream=")]
     assert listens[1:] == [f"ListenStream={each}:{port}" for port in ports for each in ("0.0.0.0", "[::]")]

@@ -26,6 +26,9 @@ TWIN = ("/etc/apt/apt.conf.d/00twin", "/etc/systemd/system/chrony.service.d/00tw
 """What the twin substitutes below the deploy; it prints these itself."""
 PAM = "/etc/pam.d/common-"
 """Written by pam-auth-update."""
+ENABLED = ("/etc/systemd/system/dbus-", "/run/systemd/system/netplan-", "/run/systemd/system/session-")
+SNAPS = ("/etc/systemd/system/snap-", "/etc/systemd/system/snap.")
+"""snapd mounts each revision of a snap by one unit, and runs its daemons by others."""
 
 
 OF_SERVICE = {
@@ -112,10 +115,10 @@ def report(foreign: list[str]) -> None:
 
 
 @check(fault="foreign-unit", remedy="Declare what needs it, or remove the unit file.")
-def test_units_are_known(live: Snapshot) -> None:
+def test_units_are_known(declared: Host, live: Snapshot) -> None:
     own = {f"/etc/systemd/system/{name}" for name in OWN_UNITS}
-    enabled = ("/etc/systemd/system/dbus-", "/run/systemd/system/netplan-", "/run/systemd/system/session-")
-    report([p for p in undeclared(live, live["foreign_units"], *own) if not p.startswith(enabled)])
+    theirs = (*ENABLED, *(SNAPS if declared.release.snap else ()))
+    report([p for p in undeclared(live, live["foreign_units"], *own) if not p.startswith(theirs)])
 
 
 @check(fault="foreign-cron", remedy="Declare what needs it, or remove the job.")

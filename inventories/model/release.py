@@ -80,8 +80,7 @@ class Release(Record):
     end_of_lts: date | None
     """Last day of the free support that follows it: Debian LTS, Ubuntu Pro's ESM."""
     python: tuple[int, int]
-    """Version of /usr/bin/python3."""
-    systemd: int
+    """Version of /usr/bin/python3, which runs whatever of ours runs on the host."""
     openssh: OpenSsh
     nginx: tuple[int, int]
     """Version of the distribution's nginx."""
@@ -93,14 +92,10 @@ class Release(Record):
     """Major version of the distribution's Asterisk; None where it has none."""
     ssh_socket_activated: bool = False
     """sshd's port is the socket unit's where this is true (Ubuntu 22.10 and later)."""
-    ssh_socket_generated: bool = False
-    """sshd-socket-generator takes the socket's ports from sshd_config at daemon-reload (Ubuntu 24.04)."""
     netplan: bool = False
     """The network is netplan's on the provider's images."""
     snap: bool = False
-    """snapd is there and refreshes by itself, whatever the updates service says."""
-    needrestart_preinstalled: bool = False
-    """needrestart runs after every apt command, also before we have configured it."""
+    """snapd is there: it writes a unit of its own for every snap and each of its revisions."""
     security_origins: tuple[str, ...]
     """Unattended-Upgrade::Origins-Pattern of the security archive.
 
@@ -146,37 +141,36 @@ RELEASES: dict[str, Release] = {
         Release(
             name="debian12", os_id="debian", version_id="12", codename="bookworm",
             end_of_support=date(2026, 7, 11), end_of_lts=date(2028, 6, 30),
-            python=(3, 11), systemd=252, openssh=OPENSSH_9_2, security_origins=DEBIAN_SECURITY,
+            python=(3, 11), openssh=OPENSSH_9_2, security_origins=DEBIAN_SECURITY,
             nginx=(1, 22), openssl=(3, 0), certbot=(2, 1),
         ),
         Release(
             name="debian13", os_id="debian", version_id="13", codename="trixie",
             end_of_support=date(2028, 8, 9), end_of_lts=date(2030, 6, 30),
-            python=(3, 13), systemd=257, openssh=OPENSSH_10_0, security_origins=DEBIAN_SECURITY,
+            python=(3, 13), openssh=OPENSSH_10_0, security_origins=DEBIAN_SECURITY,
             engine=ENGINE_OF_DEBIAN_13,
             nginx=(1, 26), openssl=(3, 5), certbot=(4, 0),
         ),
         Release(
             name="debian-testing", os_id="debian", version_id=None, codename="forky",
             end_of_support=None, end_of_lts=None,
-            python=(3, 14), systemd=262, openssh=OPENSSH_10_6, security_origins=DEBIAN_SECURITY,
+            python=(3, 14), openssh=OPENSSH_10_6, security_origins=DEBIAN_SECURITY,
             engine=ENGINE_OF_DEBIAN_13,
             nginx=(1, 30), openssl=(3, 6), certbot=(5, 5), asterisk=22,
         ),
         Release(
             name="ubuntu22.04", os_id="ubuntu", version_id="22.04", codename="jammy",
             end_of_support=date(2027, 6, 1), end_of_lts=date(2032, 4, 21),
-            python=(3, 10), systemd=249, openssh=OPENSSH_8_9, security_origins=UBUNTU_SECURITY,
+            python=(3, 10), openssh=OPENSSH_8_9, security_origins=UBUNTU_SECURITY,
             nginx=(1, 18), openssl=(3, 0), certbot=(1, 21), asterisk=18,
-            netplan=True, snap=True, needrestart_preinstalled=True, engine=ENGINE_OF_UBUNTU,
+            netplan=True, snap=True, engine=ENGINE_OF_UBUNTU,
         ),
         Release(
             name="ubuntu24.04", os_id="ubuntu", version_id="24.04", codename="noble",
             end_of_support=date(2029, 5, 31), end_of_lts=date(2034, 4, 25),
-            python=(3, 12), systemd=255, openssh=OPENSSH_9_6, security_origins=UBUNTU_SECURITY,
+            python=(3, 12), openssh=OPENSSH_9_6, security_origins=UBUNTU_SECURITY,
             nginx=(1, 24), openssl=(3, 0), certbot=(2, 9), asterisk=20,
-            ssh_socket_activated=True, ssh_socket_generated=True,
-            netplan=True, snap=True, needrestart_preinstalled=True, engine=ENGINE_OF_UBUNTU,
+            ssh_socket_activated=True, netplan=True, snap=True, engine=ENGINE_OF_UBUNTU,
         ),
     )
 }  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from deploys import fail2ban, firewall
 from deploys._ops.managed import ManagedFile
 from deploys._ops.render import render
-from deploys.updates import NEEDRESTART, Upgrades, pattern
+from deploys.updates import Upgrades, needrestart, pattern
 from inventories.model import Environment, Firewall, Host, Jail, Opening, Ssh
 from twin.enter import enter_argv
 from twin.twin import Twin
@@ -161,10 +161,13 @@ def test_nobody_who_is_never_to_be_banned_can_be_banned_by_a_log(banning: Twin, 
         assert str(network.network_address) in ignored
 
 
-def test_needrestart_restarts_a_unit_but_for_one_that_is_not_to_be_disturbed(banning: Twin) -> None:
+def test_needrestart_restarts_a_unit_but_for_one_that_is_not_to_be_disturbed(
+    banning: Twin, host: Host
+) -> None:
     units = {"calls@office.service": "calls", "other.service": "other"}
     upgrades = Upgrades((), (), False, None, (pattern("calls@office.service"),))
-    put(banning, ManagedFile("updates", NEEDRESTART, render("updates", "zz-trunkline.conf", upgrades)))
+    text = render("updates", "zz-trunkline.conf", upgrades)
+    put(banning, ManagedFile("updates", needrestart(host.release), text))
     for unit, program in units.items():
         text = f"[Service]\nExecStart=/usr/local/bin/{program} 9999\n"
         put(banning, ManagedFile("test", f"/etc/systemd/system/{unit}", text))
