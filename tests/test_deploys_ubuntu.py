@@ -1,4 +1,7 @@
-"""Ubuntu, which cannot be booted in a twin: what its cloud images bring, and what is done about it."""
+"""Ubuntu, which cannot be booted in a twin: what its cloud images bring, and what is done about it.
+
+What they bring is written down in `delivered/`, by hand: each file says where it is from.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 from deploys_on_fake import Seen, bare, serve
 
 from deploys import site, ssh
-from inventories.model import Host, load
+from inventories.model import RELEASES, Host, load
 
 DELIVERED = Path(__file__).resolve().parent / "delivered"
 LAB = load("lab")
@@ -26,6 +29,13 @@ def delivered(release: str) -> tuple[Host, Seen]:
     seen.system["packages"]["missing"] = [name for name in site.packages_of(host) if name not in installed]
     seen.system["units"] |= image["units"]
     return host, seen
+
+
+def test_only_what_cannot_be_booted_is_written_down_and_each_file_says_that_it_is() -> None:
+    """Debian's images are booted by the tests in `twin/`: nothing stands in for them."""
+    written = {path.stem: json.loads(path.read_text()) for path in DELIVERED.glob("*.json")}
+    assert set(written) == {name for name, release in RELEASES.items() if release.os_id != "debian"}
+    assert all("never booted here" in image["provenance"] for image in written.values())
 
 
 @UBUNTU
