@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from inventories.model import Host
@@ -16,7 +17,7 @@ from verify.probes.ssh import Login, NotSsh, Offer, ssh_offer
 from verify.seen_ports import Ports, stranger_sees
 from verify.snapshot import Snapshot
 from verify.udp_openings import udp_seen
-from verify.vantage import Vantage, throw_away
+from verify.vantage import Unseen, Vantage, throw_away
 from verify.verdict import NotProven
 
 
@@ -25,7 +26,8 @@ class Answers:
     """What sshd answered, and to whom: "stranger" or "controller"."""
 
     place: str
-    logins: tuple[Login, ...]
+    logins: dict[str, tuple[Login, ...] | str]
+    """By address; a string says why nothing could be tried there."""
 
 
 def addresses(host: Host) -> tuple[str, ...]:
@@ -65,17 +67,27 @@ def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
 
 
 def password_login(observed: Observed, host: Host) -> Answers:
-    """Return what sshd answers to a random password.
+    """Return what sshd answers to a random password on each address.
 
-    A stranger tries it, from a throw-away address, because the try counts as an attack; the controller does
+    A stranger tries it, from throw-away addresses, because the try counts as an attack; the controller does
     where few may knock, and where there is no stranger.
     """
     place = "controller" if host.ssh.sources or "stranger" not in observed.vantages else "stranger"
-    source = ("--borrow", throw_away()) if place == "stranger" else ()
+    with ThreadPoolExecutor() as pool:
+        seen = pool.map(lambda a: _logins(observed.vantages[place], host, a), addresses(host))
+        return Answers(place, dict(zip(addresses(host), seen, strict=True)))
+
+
+def _logins(vantage: Vantage, host: Host, address: str) -> tuple[Login, ...] | str:
+    """Try a random password for the deploy user and for root on one address."""
+    source = ("--borrow", throw_away(ip_address(address).version)) if vantage.name == "stranger" else ()
     users = [word for user in (host.users.deploy, "root") for word in ("--user", user)]
     where = ["--port", str(host.ssh.port), "--timeout", "8", "--password", *users]
-    seen = observed.vantages[place].probe("ssh", str(host.address.ip), *where, *source)
-    return Answers(place, tuple(Login(**login) for login in seen["logins"]))
+    try:
+        seen = vantage.probe("ssh", address, *where, *source)
+    except Unseen as error:
+        return str(error)
+    return tuple(Login(**login) for login in seen["logins"])
 
 
 def stranger_ports(observed: Observed, host: Host) -> dict[str, Ports]:

@@ -90,12 +90,18 @@ def test_password_login_is_off(live: Snapshot) -> None:
 def test_password_is_refused_on_the_wire(
     declared: Host, password_login: Answers, evidence: dict[str, Any]
 ) -> None:
-    evidence["answers"] = {login.user: login.password for login in password_login.logins}
-    for login in password_login.logins:
+    tried = {where: each for where, each in password_login.logins.items() if not isinstance(each, str)}
+    evidence["answers"] = {
+        address: {login.user: login.password for login in logins} for address, logins in tried.items()
+    }
+    for address, login in ((address, login) for address, logins in tried.items() for login in logins):
+        who = f"{login.user} on {address}"
         if taken := PASSWORD_METHODS & set(login.methods):
-            fail(f"{login.user} may log in by {', '.join(sorted(taken))}", "publickey only")
+            fail(f"{who} may log in by {', '.join(sorted(taken))}", "publickey only")
         if login.password not in ("not offered", "cut off"):
-            fail(f"a random password for {login.user} was {login.password}", "no password is even looked at")
+            fail(f"a random password for {who} was {login.password}", "no password is even looked at")
+    if untried := {where: each for where, each in password_login.logins.items() if isinstance(each, str)}:
+        not_proven(untried)
     if password_login.place == "controller" and not declared.ssh.sources:
         not_proven("refused to the controller; nobody outside could try", gates=False, remedy=VANTAGE)
 
