@@ -8,7 +8,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 from invoke.context import Context
 
-from control.arguments import number
+from control.arguments import number, writable
 from control.command import command
 from control.console import Console
 from control.keeping import keeping
@@ -106,16 +106,21 @@ def deploy(
     strict="A check that cannot be proven for lack of a vantage point fails too.",
     disruptive="Also run the checks that disturb: bans, full port sweeps, forced renewals.",
     keyword="Only the checks whose name matches, as pytest's -k.",
+    report="Keep the whole outcome in this file too, as JSON: each check's verdict, evidence and remedy.",
+    junit="Keep the outcome in this file too, as JUnit's XML, which CI systems read.",
 )
 def verify(
     c: Context, env: str = "lab", limit: str = "", twin: str = "", keyword: str = "", strict: bool = False,
-    disruptive: bool = False, json: bool = False, debug: bool = False,
+    disruptive: bool = False, report: str = "", junit: str = "", json: bool = False, debug: bool = False,
 ) -> int:  # fmt: skip
     """Run every check from every vantage point: what must be open, closed, loaded and true."""
     from control import verification
 
     chosen, console = target(env, limit, twin), Console(as_json=json, debug=debug)
-    seen = verification.verify(chosen, console, strict=strict, disruptive=disruptive, keyword=keyword)
+    kept = writable(report=report, junit=junit)
+    seen = verification.verify(
+        chosen, console, strict=strict, disruptive=disruptive, keyword=keyword, kept=kept
+    )
     verification.tell(seen, console)
     return 0 if seen.passed else 1
 

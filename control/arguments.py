@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from control.errors import TrunklineError
 
 
@@ -14,3 +17,18 @@ def number(option: str, text: str, least: int, most: int) -> int:
     if not least <= value <= most:
         raise TrunklineError(f"--{option} {text!r} cannot be used.", f"Give a number from {least} to {most}.")
     return value
+
+
+def writable(**named: str) -> dict[str, Path]:
+    """Return the files that are to be written, by option; an option that names none is left out.
+
+    Raises TrunklineError before any work where one cannot be written.
+    """
+    paths = {option: Path(text).absolute() for option, text in named.items() if text}
+    for option, path in paths.items():
+        if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            raise TrunklineError(
+                f"--{option} {named[option]!r} cannot be written.",
+                "Name a file in a directory that is there and yours.",
+            )
+    return paths

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from control.atomic import write_private
 from control.console import Console
 from control.errors import TrunklineError
 from control.target import Target
@@ -22,6 +24,7 @@ NO_CHECK = 5
 LEAN = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "addopts=")
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """The checks need nothing of other plugins, and judge by exceptions of their own: that is a second less."""
+NOWHERE: Mapping[str, Path] = {}
 VERDICTS = ("ok", "warn", "fail", "not proven", "blocked")
 
 
@@ -51,15 +54,18 @@ class Verification:
 
 
 def verify(
-    target: Target, console: Console, *, strict: bool = False, disruptive: bool = False, keyword: str = ""
-) -> Verification:
+    target: Target, console: Console, *, strict: bool = False, disruptive: bool = False, keyword: str = "",
+    kept: Mapping[str, Path] = NOWHERE,
+) -> Verification:  # fmt: skip
     """Run every check of the chosen hosts in a process of its own and return its report.
 
+    The outcome is kept in the files of `kept` as well, by form: `report` (JSON), `junit` (JUnit's XML).
     Raises TrunklineError where the checks could not run at all.
     """
     with tempfile.TemporaryDirectory(prefix="trunkline-verify-") as directory:
-        report = Path(directory) / "report.json"
+        report, junit = Path(directory) / "report.json", Path(directory) / "junit.xml"
         argv = _argv(target, report, strict=strict, disruptive=disruptive, keyword=keyword)
+        argv += ["--junitxml", str(junit)] if "junit" in kept else []
         returncode, said = _run(argv, target, console)
         if returncode == NO_CHECK:
             raise TrunklineError(
@@ -68,6 +74,8 @@ def verify(
         if not report.exists():
             raise _broken_off(said)
         held = json.loads(report.read_text())
+        for form, path in kept.items():  # they hold what was seen on the hosts: for their owner alone
+            write_private(path, (junit if form == "junit" else report).read_bytes())
     if returncode not in (0, 1) or held["ok"] != (returncode == 0):
         raise _broken_off(said)
     return Verification(tuple(held["checks"]), held["seconds"], held["ok"])

@@ -64,6 +64,8 @@ MISTAKES = [
     (("deploy", "--limit", ","), "--limit names no host.", "separated by commas"),
     (("deploy", "--wait", "soon"), "--wait 'soon' cannot be used.", "a number from 0 to"),
     (("deploy", "--wait=-1"), "--wait '-1' cannot be used.", "a number from 0 to"),
+    (("verify", "--report", "/"), "--report '/' cannot be written.", "Name a file in a directory"),
+    (("verify", "--junit", "nowhere/of.xml"), "--junit 'nowhere/of.xml' cannot be written.", "that is there"),
     (("secrets.generate", "psk", "--length", "3"), "--length '3' cannot be used.", "from 16 to 512"),
     (("secrets.set", "Bad-Name"), "'Bad-Name' is no name for a secret.", "small letter"),
     (
