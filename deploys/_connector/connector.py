@@ -35,6 +35,10 @@ class TrunklineConnector(BaseConnector):
     handles_execution = True
 
     def __init__(self, state: State, host: Host) -> None:
+        """Stand for one host. PyinfraError where pyinfra is to reach none: it would end with 0."""
+        if state.limit_hosts == []:
+            known = f"'*/{host.name.rpartition('/')[2]}'"
+            raise PyinfraError(f"--limit and --exclude leave no host: write one as --limit {known}.")
         super().__init__(state, host)
         self._line: Line | None = lines.get(host.name)
         self._own: plain.PlainLine | None = None
