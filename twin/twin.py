@@ -5,12 +5,11 @@ Its state is on disk (`<home>/twins/<name>`, `<run>/<name>`): every process that
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ from twin.identity import forget_host_keys, pin_host_keys
 from twin.images import baked_of
 from twin.keeper import Keeper
 from twin.layout import layout_of
+from twin.lock import locked
 from twin.offices import private_nodes
 from twin.outside import uses
 from twin.packages import require
@@ -73,7 +73,7 @@ class Twin:
     def down(self) -> None:
         """Shut everything down; only the disks and snapshots stay."""
         refuse_inside()
-        with self._locked():
+        with self._locked(last=True):
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Keeper.shut_down, self.keepers.values()))
             self._sweep()
@@ -81,7 +81,7 @@ class Twin:
     def erase(self) -> None:
         """Take everything away at once, with disks and snapshots."""
         refuse_inside()
-        with self._locked():
+        with self._locked(last=True):
             self._sweep()
             shutil.rmtree(self.home, ignore_errors=True)
             forget_host_keys(self.name)
@@ -290,10 +290,6 @@ class Twin:
         shutil.rmtree(self.directory, ignore_errors=True)
         leave_room(self.name)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One change at a time; another command waits."""
-        places.run().mkdir(parents=True, exist_ok=True)
-        with (places.run() / f"{self.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self, *, last: bool = False) -> AbstractContextManager[None]:
+        """One change at a time; another command waits. After the `last` one nothing of the lock stays."""
+        return locked(places.run() / f"{self.name}.lock", last=last)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from one_lab import whole_lab
 
+from control import places
 from inventories.model import Environment
 from twin.cgroup import hierarchies
 from twin.twin import Twin
@@ -63,8 +64,15 @@ def of_others(lines: Iterator[str] | list[str], name: str) -> list[str]:
     return sorted(line for line in lines if name in line or not other.search(line))
 
 
+def run_time_files(name: str) -> list[str]:
+    """Return what stands below /run/trunkline under a twin's name: its directory, its lock, its claims."""
+    walked = os.walk(places.run())
+    paths = (f"{directory}/{each}" for directory, below, files in walked for each in (*below, *files))
+    return sorted(path for path in paths if name in path)
+
+
 def machine(name: str) -> dict[str, object]:
-    """Return what a twin must not change: settings, clock, mounts, groups, routes, interfaces, /etc."""
+    """Return what a twin must not change: settings, clock, mounts, groups, routes, interfaces, files."""
 
     def told(*argv: str) -> str:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
@@ -88,6 +96,7 @@ def machine(name: str) -> dict[str, object]:
         "swap": Path("/proc/swaps").read_text(),
         "modules": Path("/proc/modules").read_text() if Path("/proc/modules").exists() else "",
         "host names": os.uname().nodename,
+        "run-time files": run_time_files(name),
         "etc": etc(),
     }
 
@@ -145,6 +154,7 @@ def test_a_twin_at_work_leaves_the_machine_as_it_was(spare: Twin) -> None:
     assert not spare.directory.exists()
     spare.erase()
     assert not spare.home.exists()
+    assert run_time_files(spare.name) == []
 
 
 @pytest.mark.parametrize("seed", range(6))
