@@ -70,6 +70,15 @@ class Verification:
         return self
 
 
+@dataclass(frozen=True)
+class Login:
+    """Who logs in: the account, the private key, and the port that is knocked at."""
+
+    user: str
+    key: Path
+    port: int
+
+
 class Stage:
     """The twin `name` of the lab, and the commands of the project on it.
 
@@ -208,8 +217,8 @@ class Stage:
         """Say whether the controller logs in as the deploy user and becomes root."""
         return "reached" in self.ssh(host, "sudo -n echo reached", timeout=20).stdout
 
-    def ssh(self, host: str, command: str, timeout: float = 60) -> Ended:
-        """Run a command on a host as the controller would by hand, from its own namespace."""
+    def ssh(self, host: str, command: str, timeout: float = 60, *, login: Login | None = None) -> Ended:
+        """Run a command on a host as the controller would by hand, or somebody else from its namespace."""
         from twin.enter import enter_argv
 
         state = places.state_of(self.name)
@@ -218,9 +227,10 @@ class Stage:
             "BatchMode": "yes", "ConnectTimeout": "5", "StrictHostKeyChecking": "yes",
             "IdentitiesOnly": "yes", "UserKnownHostsFile": str(state / "known_hosts"),
         }  # fmt: skip
-        argv = ["ssh", "-F", "none", "-p", str(record.ssh.port), "-i", str(state / "id_ed25519")]
+        login = login or Login(record.users.deploy, state / "id_ed25519", record.ssh.port)
+        argv = ["ssh", "-F", "none", "-p", str(login.port), "-i", str(login.key)]
         argv += [f"-o{key}={value}" for key, value in options.items()]
-        argv += [f"{record.users.deploy}@{record.address.ip}", command]
+        argv += [f"{login.user}@{record.address.ip}", command]
         return run([*enter_argv(self.name, "controller"), *argv], TOP, self.env(), timeout)
 
     def await_reached(self, host: str, seconds: float) -> float:
