@@ -72,7 +72,8 @@ def test_a_host_of_one_family_is_tried_by_that_alone() -> None:
 
 @pytest.mark.parametrize("family", ["address", "address6"])
 def test_a_password_that_one_family_takes_is_found(family: str) -> None:
-    answers = seen_from("controller", **{family: OPEN})
+    by_address: dict[str, Any] = {family: OPEN}
+    answers = seen_from("controller", **by_address)
     with pytest.raises(Failed, match=f"on {getattr(BOTH, family).ip} may log in by password"):
         password_is_refused_on_the_wire(BOTH, answers, {})
 
