@@ -74,10 +74,10 @@ def verify(
         if not report.exists():
             raise _broken_off(said)
         held = json.loads(report.read_text())
+        if returncode not in (0, 1) or held["ok"] != (returncode == 0):
+            raise _broken_off(said)
         for form, path in kept.items():  # they hold what was seen on the hosts: for their owner alone
             write_private(path, (junit if form == "junit" else report).read_bytes())
-    if returncode not in (0, 1) or held["ok"] != (returncode == 0):
-        raise _broken_off(said)
     return Verification(tuple(held["checks"]), held["seconds"], held["ok"])
 
 

@@ -55,10 +55,16 @@ def test_without_a_wish_nothing_is_kept(ran: list[list[str]]) -> None:
     assert not Path(argv[argv.index("--report") + 1]).exists()
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["before the report", "with a report of nothing"])
 def test_checks_that_could_not_run_leave_the_files_of_another_run_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begun: bool
 ) -> None:
-    monkeypatch.setattr(verification, "_run", lambda *_: (1, "error: the twin lab is not up"))
+    def ended(argv: list[str], *_: object) -> tuple[int, str]:
+        if begun:
+            Path(argv[argv.index("--report") + 1]).write_text(json.dumps(REPORT | {"checks": []}))
+        return 1, "error: the twin lab is not up"
+
+    monkeypatch.setattr(verification, "_run", ended)
     old = tmp_path / "report.json"
     old.write_text("of another run")
     with pytest.raises(TrunklineError, match="the twin lab is not up"):
