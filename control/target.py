@@ -8,6 +8,7 @@ from pathlib import Path
 
 from control import advice, places
 from control.errors import TrunklineError
+from control.pins import known_hosts_of
 from inventories.model import Environment, Host, ModelError, environment_names, load
 
 INVENTORIES = Path(__file__).resolve().parent.parent / "inventories"
@@ -40,13 +41,6 @@ class Target:
     def history(self) -> Path:
         """The directory of this instance's records."""
         return places.history_of(self.instance, in_twin=self.environment.in_twin)
-
-
-def known_hosts_of(environment: Environment, instance: str) -> Path:
-    """Return the file of pinned host keys: in the state of a twin, else beside the inventory."""
-    if environment.in_twin:
-        return places.state_of(instance) / "known_hosts"
-    return INVENTORIES / f"{environment.name}.known_hosts"
 
 
 def target(env: str, limit: str = "", twin: str = "") -> Target:

@@ -14,6 +14,7 @@ from pathlib import Path
 from control.atomic import alone, write_public
 from control.console import Console, stdin_is_terminal
 from control.errors import TrunklineError, raise_all
+from control.pins import trusting
 from control.target import Target
 
 COMPARE = (
@@ -45,7 +46,7 @@ def trust(target: Target, console: Console, *, replace: str, expect: str) -> int
     refused = [
         shown.host
         for shown in fetched(target)
-        if not pinned(shown, _written(target, shown), pins, console, wanted, shown.host in allowed)
+        if not pinned(shown, _written(target, shown), pins, console, wanted, _unless(shown, target, allowed))
     ]
     if refused:
         console.warn(f"Not trusted: {', '.join(refused)}. No command will connect to them.")
@@ -78,18 +79,21 @@ class Pins:
 
 
 def pinned(
-    shown: Shown, names: Sequence[str], pins: Pins, console: Console, wanted: set[str], may_replace: bool
+    shown: Shown, names: Sequence[str], pins: Pins, console: Console, wanted: set[str], unless: str
 ) -> bool:
-    """Bring one host's pins up to what it shows, as far as a person agrees; return whether it is trusted."""
+    """Bring one host's pins up to what it shows, as far as a person agrees; return whether it is trusted.
+
+    `unless` is the command without which a changed key is not replaced; empty where that was given.
+    """
     known = pins.of(names)
     if known and set(known) <= set(shown.keys):
         console.say(f"{shown.host}: pinned, unchanged ({len(known)} keys)", "green")
         return True
     _present(shown, known, console)
-    if known and not may_replace:
+    if known and unless:
         console.say(
             f"{shown.host}: THE HOST KEY HAS CHANGED. Somebody may be in between; nothing was pinned. If the "
-            f"server was reinstalled: `invoke trust --replace {shown.host}`.",
+            f"server was reinstalled: `{unless}`.",
             "bold red",
         )
         return False
@@ -137,6 +141,11 @@ def _written(target: Target, shown: Shown) -> list[str]:
     addresses = [str(each.ip) for each in (host.address, host.address6) if each is not None]
     names = [host.name, f"{host.name}.{target.environment.domain}", *addresses]
     return names if shown.port == 22 else [*names, *(f"[{name}]:{shown.port}" for name in names)]
+
+
+def _unless(shown: Shown, target: Target, allowed: set[str]) -> str:
+    """Return the command that would replace a host's changed key; empty where this one may."""
+    return "" if shown.host in allowed else trusting(target.environment, target.instance, shown.host)
 
 
 def _present(shown: Shown, known: Sequence[str], console: Console) -> None:

@@ -92,13 +92,13 @@ def _changed_host_key(stage: Stage) -> Evidence:
         "edge1",
         "rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh",
     )
-    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", "host key")
+    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", "host key", "--replace edge1`")
 
 
 def _not_pinned(stage: Stage) -> Evidence:
     stage.healthy()
     (places.state_of(stage.name) / "known_hosts").write_text("", encoding="utf-8")
-    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", "trust")
+    return judged(stage.invoke("plan", "--env", "lab", timeout=90), "edge1", f"--twin {stage.name}`")
 
 
 def _no_disk(stage: Stage) -> Evidence:

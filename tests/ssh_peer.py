@@ -70,7 +70,8 @@ class Peer:
         for name in ("known_hosts", "keys"):
             given[name] = [Path(path) for path in given[name]]
         rest: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-        return Route(host="edge1", trust="Pin it with `invoke trust`.", **rest)
+        said = {"trust": "Pin it with `invoke trust`.", "changed": "Replace it with `invoke trust`."}
+        return Route(host="edge1", **{**said, **rest})
 
     def ssh(self, **changes: Any) -> dict[str, Any]:
         """Return the engine's override that leads to this peer."""

@@ -12,7 +12,14 @@ from jinja2 import Environment, meta
 
 TOP = Path(__file__).resolve().parent.parent
 OURS = ("inventories", "deploys", "templates", "verify", "control", "twin", "prove", "tests", "tasks")
-GROUND = ("inventories", "control.advice", "control.errors", "control.operator", "control.places")
+GROUND = (
+    "inventories",
+    "control.advice",
+    "control.errors",
+    "control.operator",
+    "control.pins",
+    "control.places",
+)
 """What every layer on the controller may stand on."""
 ARROWS: dict[str, tuple[str, ...]] = {
     "inventories/model": ("inventories.model",),
@@ -28,6 +35,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     # Where pytest itself starts the checks, nobody else has opened the secrets that some of them try.
     "verify/passwords.py": ("verify", "control.secrets", "control.target", *GROUND),
     "twin": ("twin", *GROUND),
+    "control/pins.py": GROUND,
     "control": ("control", "deploys", "verify", "twin", "inventories"),
     "prove": ("prove", "control", "deploys", "verify", "twin", "inventories"),
     "tasks.py": ("control", "twin", "prove", "inventories"),

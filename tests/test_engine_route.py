@@ -98,3 +98,18 @@ def test_proxy_jump_none_means_none(home: Path) -> None:
 def test_files_that_ssh_config_includes_are_read(home: Path) -> None:
     (home / ".ssh/work").write_text("Host edge1.real.example\n  User frank\n")
     assert route(REAL, "Include work\n", home).users[0] == "frank"
+
+
+def test_an_unpinned_and_a_changed_key_each_name_the_whole_command_that_helps(home: Path) -> None:
+    own = route(REAL)
+    assert own.trust == "Compare its fingerprint, then pin it with `invoke trust --env real`."
+    assert own.changed.endswith("then replace the pinned one with `invoke trust --env real --replace edge1`.")
+    named = route_to(lab, lab.host("edge1"), "mine")
+    assert "`invoke trust --env lab --twin mine`" in named.trust
+    assert "`invoke trust --env lab --twin mine --replace edge1`" in named.changed
+    assert "`invoke trust --env lab --replace edge1`" in route(lab).changed
+
+
+def test_a_jump_hosts_changed_key_names_the_entry_to_forget(home: Path) -> None:
+    (jump,) = route(REAL, "Host edge1.real.example\n  ProxyJump bastion:2200\n", home).jumps
+    assert "`ssh-keygen -R '[bastion]:2200'`" in jump.changed

@@ -21,6 +21,7 @@ from control.trust import Pins, Shown, fingerprint, pinned
 from deploys._connector.route import route_to
 from inventories.model import load
 
+COMMAND = "invoke trust --env lab --replace edge1"
 NAMES = ("127.0.0.1", "edge1.lab.example")
 
 
@@ -104,7 +105,7 @@ def test_an_expected_key_is_pinned_so_that_openssh_accepts_it(pins: Pins, key: p
     with server(key) as port:
         shown = shown_by(port)
         names = (*NAMES, f"[127.0.0.1]:{port}")
-        assert pinned(shown, names, pins, Console(), expect(shown), may_replace=False)
+        assert pinned(shown, names, pins, Console(), expect(shown), unless=COMMAND)
         found = subprocess.run(
             ["ssh-keygen", "-F", f"[127.0.0.1]:{port}", "-f", str(pins.path)],
             capture_output=True, text=True, check=False,
@@ -115,7 +116,7 @@ def test_an_expected_key_is_pinned_so_that_openssh_accepts_it(pins: Pins, key: p
 
 def test_an_unexpected_key_is_not_pinned(pins: Pins, key: paramiko.PKey) -> None:
     with server(key) as port:
-        assert not pinned(shown_by(port), NAMES, pins, Console(), {"SHA256:other"}, may_replace=False)
+        assert not pinned(shown_by(port), NAMES, pins, Console(), {"SHA256:other"}, unless=COMMAND)
     assert pins.of(NAMES) == []
 
 
@@ -123,7 +124,7 @@ def test_of_several_keys_only_the_expected_are_pinned(pins: Pins, key: paramiko.
     """Somebody in between could let one key exchange through and answer another one himself."""
     with server(key, made(tmp_path / "ecdsa", "ecdsa")) as port:
         shown = shown_by(port)
-    assert pinned(shown, NAMES, pins, Console(), {fingerprint(shown.keys[0])}, may_replace=False)
+    assert pinned(shown, NAMES, pins, Console(), {fingerprint(shown.keys[0])}, unless=COMMAND)
     assert pins.of(NAMES) == [shown.keys[0]]
 
 
@@ -136,7 +137,7 @@ def test_a_person_is_shown_the_fingerprint_and_asked(
     monkeypatch.setattr("builtins.input", lambda question: answer)
     with server(key) as port:
         shown = shown_by(port)
-    assert pinned(shown, NAMES, pins, Console(), set(), may_replace=False) == agreed
+    assert pinned(shown, NAMES, pins, Console(), set(), unless=COMMAND) == agreed
     assert fingerprint(shown.keys[0]) in capsys.readouterr().out
     assert pins.of(NAMES) == (list(shown.keys) if agreed else [])
 
@@ -149,10 +150,10 @@ def test_a_changed_key_is_refused_loudly_and_the_pin_stays(
     pins.put(NAMES, first.keys)
     with server(made(tmp_path / "other")) as port:
         second = shown_by(port)
-    assert not pinned(second, NAMES, pins, Console(), expect(second), may_replace=False)
+    assert not pinned(second, NAMES, pins, Console(), expect(second), unless=COMMAND)
     said = capsys.readouterr().out
     assert "THE HOST KEY HAS CHANGED" in said
-    assert "invoke trust --replace edge1" in said
+    assert f"`{COMMAND}`" in said
     assert fingerprint(first.keys[0]) in said
     assert fingerprint(second.keys[0]) in said
     assert pins.of(NAMES) == list(first.keys)
@@ -164,8 +165,8 @@ def test_a_changed_key_is_replaced_only_when_the_host_is_named_and_the_key_agree
     pins.put(NAMES, ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOld"])
     with server(key) as port:
         shown = shown_by(port)
-    assert not pinned(shown, NAMES, pins, Console(), {"SHA256:other"}, may_replace=True)
-    assert pinned(shown, NAMES, pins, Console(), expect(shown), may_replace=True)
+    assert not pinned(shown, NAMES, pins, Console(), {"SHA256:other"}, unless="")
+    assert pinned(shown, NAMES, pins, Console(), expect(shown), unless="")
     assert pins.of(NAMES) == list(shown.keys)
 
 
@@ -173,7 +174,7 @@ def test_a_pinned_key_that_is_still_shown_needs_nobody(pins: Pins, key: paramiko
     with server(key) as port:
         shown = shown_by(port)
     pins.put(NAMES, shown.keys)
-    assert pinned(shown, NAMES, pins, Console(), set(), may_replace=False)
+    assert pinned(shown, NAMES, pins, Console(), set(), unless=COMMAND)
 
 
 def test_another_host_keeps_its_pins(pins: Pins) -> None:
@@ -189,7 +190,7 @@ def test_without_a_person_or_an_expected_fingerprint_nothing_is_pinned(
 ) -> None:
     monkeypatch.setattr(trusting, "stdin_is_terminal", lambda: False)
     with server(key) as port, pytest.raises(TrunklineError, match="Nobody is here") as caught:
-        pinned(shown_by(port), NAMES, pins, Console(), set(), may_replace=False)
+        pinned(shown_by(port), NAMES, pins, Console(), set(), unless=COMMAND)
     assert "--expect SHA256:" in caught.value.remedy
     assert not pins.path.exists()
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from control import places
 from control.operator import Operator, operator
+from control.pins import known_hosts_of
 from inventories.model import Environment, Host
 from verify.children import run
 
-INVENTORIES = Path(__file__).resolve().parent.parent / "inventories"
 CONNECT_SECONDS = 10
 QUIET: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 AS_ROOT = 'if [ "$(id -u)" = 0 ]; then exec python3 -I -; else exec sudo -n python3 -I -; fi'
@@ -78,7 +78,6 @@ class Way:
         return self.directory / host.name
 
     def _block(self, host: Host) -> list[str]:
-        known = INVENTORIES / f"{self.environment.name}.known_hosts"
         lines = [
             f"Host {host.name}", f"  HostName {host.address.ip}", f"  Port {host.ssh.port}",
             f"  HostKeyAlias {host.address.ip}", "  StrictHostKeyChecking yes", "  BatchMode yes",
@@ -86,9 +85,8 @@ class Way:
             "  ServerAliveCountMax 3", "  ControlPersist 120", "  LogLevel ERROR",
         ]  # fmt: skip
         if self.environment.in_twin:
-            known = places.state_of(self.instance) / "known_hosts"
             lines += [f"  IdentityFile {places.controller_key_of(self.instance)}", "  IdentitiesOnly yes"]
-        return [*lines, f"  UserKnownHostsFile {known}"]
+        return [*lines, f"  UserKnownHostsFile {known_hosts_of(self.environment, self.instance)}"]
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def check_host_key(route: Route, port: int, shown: paramiko.PKey) -> None:
         pinned = ", ".join(fingerprint(key) for key in keys)
         raise Unreachable(
             f"{where} shows another host key than the pinned one: {fingerprint(shown)}, pinned {pinned}.",
-            "Was it reinstalled? Otherwise somebody stands in between: do not go on. " + route.trust,
+            "Was it reinstalled? Otherwise somebody stands in between: do not go on. " + route.changed,
         )
 
 

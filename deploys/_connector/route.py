@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from pyinfra.connectors.sshuserclient.config import SSHConfig
 
 from control import places
+from control.pins import known_hosts_of, trusting
 from inventories.model import Environment, Host
 
-INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 OWN_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 SSH_PORT = 22
 T = TypeVar("T")
@@ -36,6 +36,8 @@ class Route:
     agent: bool
     trust: str
     """What to do about a host key that is not pinned."""
+    changed: str
+    """What to do about another key than the pinned one, once it is clear whose it is."""
     jumps: tuple[Route, ...] = ()
     proxy_command: str | None = None
 
@@ -51,7 +53,6 @@ def route_to(
 
     `override` replaces fields (tests and machines that are reached by another address).
     """
-    trust = f"Compare its fingerprint, then pin it with `invoke trust --env {environment.name}`."
     fqdn = f"{host.name}.{environment.domain}"
     address = str(host.address.ip)
     found = Route(
@@ -60,15 +61,15 @@ def route_to(
         ports=_once((host.ssh.port, SSH_PORT, *ports)),
         users=_once((host.users.deploy, "root")),
         names=(address, fqdn, host.name),
-        known_hosts=(INVENTORIES / f"{environment.name}.known_hosts",),
+        known_hosts=(known_hosts_of(environment, instance),),
         keys=(),
         agent=True,
-        trust=trust,
+        trust=f"Compare its fingerprint, then pin it with `{trusting(environment, instance)}`.",
+        changed=f"Compare its fingerprint, then replace the pinned one with "
+        f"`{trusting(environment, instance, host.name)}`.",
     )
     if environment.in_twin:
-        known = places.state_of(instance) / "known_hosts"
-        key = places.controller_key_of(instance)
-        found = replace(found, known_hosts=(known,), keys=(key,), agent=False)
+        found = replace(found, keys=(places.controller_key_of(instance),), agent=False)
     else:
         found = _configured(found, _lookup(fqdn, address))
     return _overridden(found, override or {})
@@ -110,16 +111,20 @@ def _jump(text: str) -> Route:
     name, _, port = rest.partition(":")
     config = _lookup(name)
     address = config.get("hostname", name)
+    on = int(port or config.get("port", SSH_PORT))
+    forgotten = address if on == SSH_PORT else f"'[{address}]:{on}'"
     route = Route(
         host=f"jump host {name}",
         address=address,
-        ports=(int(port or config.get("port", SSH_PORT)),),
+        ports=(on,),
         users=(user or config.get("user") or getpass.getuser(),),
         names=_once((address, name)),
         known_hosts=(Path.home() / ".ssh/known_hosts", Path("/etc/ssh/ssh_known_hosts")),
         keys=(),
         agent=True,
         trust=f"Log in once with `ssh {name}` and compare its fingerprint.",
+        changed=f"Compare its fingerprint, forget the old one with `ssh-keygen -R {forgotten}`, then log in "
+        f"once with `ssh {name}`.",
     )
     settled = {key: value for key, value in config.items() if key not in ("user", "port", "hostname")}
     return replace(_configured(route, settled), address=address)
