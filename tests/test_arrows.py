@@ -14,11 +14,7 @@ TOP = Path(__file__).resolve().parent.parent
 OURS = ("inventories", "deploys", "templates", "verify", "control", "twin", "prove", "tests", "tasks")
 GROUND = (
     "inventories",
-    "control.advice",
-    "control.errors",
-    "control.operator",
-    "control.pins",
-    "control.places",
+    *(f"control.{name}" for name in ("advice", "errors", "operator", "pins", "places", "ssh_config")),
 )
 """What every layer on the controller may stand on."""
 ARROWS: dict[str, tuple[str, ...]] = {
@@ -36,6 +32,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "verify/passwords.py": ("verify", "control.secrets", "control.target", *GROUND),
     "twin": ("twin", *GROUND),
     "control/pins.py": GROUND,
+    "control/ssh_config.py": GROUND,
     "control": ("control", "deploys", "verify", "twin", "inventories"),
     "prove": ("prove", "control", "deploys", "verify", "twin", "inventories"),
     "tasks.py": ("control", "twin", "prove", "inventories"),

@@ -65,8 +65,10 @@ Host edge1.real.example
     assert not found.agent
 
 
-def test_ssh_config_is_also_found_by_the_address(home: Path) -> None:
-    assert route(REAL, "Host 198.51.100.*\n  User dave\n", home).users[0] == "dave"
+@pytest.mark.parametrize("name", ["edge1", "edge1.real.example", "198.51.100.11", "198.51.100.*", "edge?"])
+def test_a_jump_host_is_found_under_any_name_of_the_host(home: Path, name: str) -> None:
+    config = f"Host {name}\n  ProxyJump bastion\nHost *\n  ServerAliveInterval 60\n"
+    assert [jump.address for jump in route(REAL, config, home).jumps] == ["bastion"]
 
 
 def test_a_chain_of_jump_hosts_is_followed_with_what_ssh_config_says_of_each(home: Path) -> None:
@@ -85,9 +87,27 @@ Host bastion
     assert (second.address, second.users, second.ports) == ("inner", ("carol",), (2200,))
 
 
-def test_a_proxy_command_is_taken_from_ssh_config(home: Path) -> None:
-    config = "Host edge1.real.example\n  ProxyCommand nc -X connect %h %p\n"
-    assert route(REAL, config, home).proxy_command == "nc -X connect edge1.real.example 22"
+def test_a_jump_host_that_needs_another_one_is_reached_through_that(home: Path) -> None:
+    config = (
+        "Host edge1\n  ProxyJump inner\nHost inner\n  ProxyJump outer\nHost outer\n  ProxyCommand nc %h %p\n"
+    )
+    outer, inner = route(REAL, config, home).jumps
+    assert (outer.address, outer.proxy_command) == ("outer", "nc %h %p")
+    assert (inner.address, inner.proxy_command, inner.jumps) == ("inner", "", ())
+
+
+def test_a_jump_host_for_all_hosts_is_not_reached_through_itself(home: Path) -> None:
+    assert len(route(REAL, "Host *\n  ProxyJump bastion\n", home).jumps) == 1
+
+
+def test_a_jump_host_may_be_an_address_with_colons(home: Path) -> None:
+    (jump,) = route(REAL, "Host edge1\n  ProxyJump ann@[2001:db8::7]:2200\n", home).jumps
+    assert (jump.address, jump.users, jump.ports) == ("2001:db8::7", ("ann",), (2200,))
+
+
+def test_a_proxy_command_keeps_its_tokens_and_leads_to_the_name_it_stands_under(home: Path) -> None:
+    found = route(REAL, "Host *.real.example\n  ProxyCommand nc -X connect %h %p\n", home)
+    assert (found.proxy_command, found.address) == ("nc -X connect %h %p", "edge1.real.example")
 
 
 def test_proxy_jump_none_means_none(home: Path) -> None:

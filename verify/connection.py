@@ -1,6 +1,7 @@
 """One SSH connection a host, kept open for the whole run: the collector and testinfra share it.
 
-OpenSSH's own client (ssh(1), ControlMaster), so that the user's ssh_config with its jump hosts holds.
+OpenSSH's own client (ssh(1), ControlMaster), so that the user's ssh_config with its jump hosts holds: what
+it says of the way to a host by the rules that deploys go by, everything else by its own.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Any
 from control import places
 from control.operator import Operator, operator
 from control.pins import known_hosts_of
+from control.ssh_config import Said, files, said_of_host
 from inventories.model import Environment, Host
 from verify.children import run
 
 CONNECT_SECONDS = 10
+ANY_HOST = ("Host *", "  BatchMode yes")
+"""For jump hosts as well: nobody is here whom ssh could ask."""
 QUIET: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 AS_ROOT = 'if [ "$(id -u)" = 0 ]; then exec python3 -I -; else exec sudo -n python3 -I -; fi'
 
@@ -71,7 +75,15 @@ class Way:
     def _own(self) -> list[str]:
         if self.operator is None:
             return []
-        return ["Host *", f'  Include "{self.operator.home}/.ssh/config"', "  Include /etc/ssh/ssh_config"]
+        return [*ANY_HOST, *(f'  Include "{path}"' for path in files())]
+
+    def said(self, host: Host) -> Said:
+        """Return what the user's ssh_config says of the way to a host."""
+        return said_of_host(self.environment, host)
+
+    def end(self, host: Host) -> str:
+        """Return the address, or the name, that this way leads to."""
+        return self.said(host).hostname or str(host.address.ip)
 
     def socket(self, host: Host) -> Path:
         """Return the control socket of a host."""
@@ -79,13 +91,14 @@ class Way:
 
     def _block(self, host: Host) -> list[str]:
         lines = [
-            f"Host {host.name}", f"  HostName {host.address.ip}", f"  Port {host.ssh.port}",
+            f"Host {host.name}", f"  HostName {self.end(host)}", f"  Port {host.ssh.port}",
             f"  HostKeyAlias {host.address.ip}", "  StrictHostKeyChecking yes", "  BatchMode yes",
             "  PasswordAuthentication no", f"  ConnectTimeout {CONNECT_SECONDS}", "  ServerAliveInterval 5",
             "  ServerAliveCountMax 3", "  ControlPersist 120", "  LogLevel ERROR",
         ]  # fmt: skip
         if self.environment.in_twin:
             lines += [f"  IdentityFile {places.controller_key_of(self.instance)}", "  IdentitiesOnly yes"]
+        lines += [f"  {line}" for line in self.said(host).lines()]
         return [*lines, f"  UserKnownHostsFile {known_hosts_of(self.environment, self.instance)}"]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import paramiko
 
+from control.ssh_config import filled
 from deploys._connector.failure import Unreachable
 from deploys._connector.route import Route
 
@@ -32,7 +33,9 @@ class Stream:
 def dial(route: Route, jump: paramiko.Transport | None = None) -> Stream:
     """Open a stream to the first port of a route that answers; raises Unreachable when none does."""
     if route.proxy_command:
-        return Stream(_through_command(route, route.proxy_command), route.ports[0])
+        port = route.ports[0]
+        command = filled(route.proxy_command, route.address, port, route.users[0], route.host)
+        return Stream(_through_command(route, command), port)
     if jump is not None:
         return _through_jump(route, jump)
     return _race(route)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyinfra.connectors.sshuserclient.config import SSHConfig
-
 from control import places
 from control.pins import known_hosts_of, trusting
+from control.ssh_config import Said, said_of, said_of_host
 from inventories.model import Environment, Host
 
 OWN_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -39,7 +39,8 @@ class Route:
     changed: str
     """What to do about another key than the pinned one, once it is clear whose it is."""
     jumps: tuple[Route, ...] = ()
-    proxy_command: str | None = None
+    proxy_command: str = ""
+    """With its tokens: the port that it leads to is chosen when it is started."""
 
 
 def route_to(
@@ -71,7 +72,7 @@ def route_to(
     if environment.in_twin:
         found = replace(found, keys=(places.controller_key_of(instance),), agent=False)
     else:
-        found = _configured(found, _lookup(fqdn, address))
+        found = _configured(found, said_of_host(environment, host))
     return _overridden(found, override or {})
 
 
@@ -83,41 +84,54 @@ def _overridden(route: Route, override: Mapping[str, Any]) -> Route:
     return replace(route, **changes)
 
 
-def _configured(route: Route, config: Mapping[str, Any]) -> Route:
+def _configured(route: Route, said: Said) -> Route:
     """Apply the user's own ssh_config(5) to a route."""
     home = Path.home() / ".ssh"
-    given = tuple(Path(path).expanduser() for path in config.get("identityfile", ()))
-    own = () if config.get("identitiesonly") == "yes" else tuple(home / name for name in OWN_KEYS)
-    users = _once((config["user"], *route.users)) if "user" in config else route.users
-    ports = _once((int(config["port"]), *route.ports)) if "port" in config else route.ports
-    address = config.get("hostname", route.address)
+    own = () if said.only_these else tuple(home / name for name in OWN_KEYS)
     return replace(
         route,
-        address=address if address not in route.names else route.address,
-        ports=ports,
-        users=users,
-        keys=_once((*given, *own)),
-        agent=config.get("identitiesonly") != "yes",
-        proxy_command=None if config.get("proxyjump") else config.get("proxycommand"),
-        jumps=tuple(
-            _jump(part) for part in config.get("proxyjump", "").split(",") if part not in ("", "none")
-        ),
+        address=said.hostname or route.address,
+        ports=_once((*((said.port,) if said.port else ()), *route.ports)),
+        users=_once((*((said.user,) if said.user else ()), *route.users)),
+        keys=_once((*said.keys, *own)),
+        agent=not said.only_these,
+        proxy_command=said.command,
+        jumps=_chain(said.jumps),
     )
 
 
-def _jump(text: str) -> Route:
-    """Return the way to a jump host, written `[user@]host[:port]`."""
-    user, _, rest = text.rpartition("@")
-    name, _, port = rest.partition(":")
-    config = _lookup(name)
-    address = config.get("hostname", name)
-    on = int(port or config.get("port", SSH_PORT))
+def _chain(written: Sequence[str], passed: tuple[str, ...] = ()) -> tuple[Route, ...]:
+    """Return the ways to jump hosts, each through those before it; the first may need others of its own."""
+    found: list[Route] = []
+    for place, text in enumerate(written):
+        user, name, port = _parts(text)
+        said, met = said_of(name), (*passed, name)
+        if place == 0 and not any(_parts(before)[1] in met for before in said.jumps):
+            found += _chain(said.jumps, met)
+        route = _jump(name, said, user, port)
+        found.append(replace(route, proxy_command="" if found else said.command))
+    return tuple(found)
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Return user, name and port of a jump host written `[user@]host[:port]`; what is missing is empty."""
+    user, _, place = text.removeprefix("ssh://").rpartition("@")
+    found = re.fullmatch(r"\[(.+)\](?::(\d+))?|([^:]+)(?::(\d+))?", place)
+    if found is None:
+        return user, place, ""
+    return user, found[1] or found[3], found[2] or found[4] or ""
+
+
+def _jump(name: str, said: Said, user: str, port: str) -> Route:
+    """Return the way to one jump host; what is written with its name goes before what ssh_config says."""
+    address = said.hostname or name
+    on = int(port or said.port or SSH_PORT)
     forgotten = address if on == SSH_PORT else f"'[{address}]:{on}'"
     route = Route(
         host=f"jump host {name}",
         address=address,
         ports=(on,),
-        users=(user or config.get("user") or getpass.getuser(),),
+        users=(user or said.user or getpass.getuser(),),
         names=_once((address, name)),
         known_hosts=(Path.home() / ".ssh/known_hosts", Path("/etc/ssh/ssh_known_hosts")),
         keys=(),
@@ -126,21 +140,7 @@ def _jump(text: str) -> Route:
         changed=f"Compare its fingerprint, forget the old one with `ssh-keygen -R {forgotten}`, then log in "
         f"once with `ssh {name}`.",
     )
-    settled = {key: value for key, value in config.items() if key not in ("user", "port", "hostname")}
-    return replace(_configured(route, settled), address=address)
-
-
-def _lookup(*names: str) -> dict[str, Any]:
-    """Return what ~/.ssh/config says about the first of these names it says anything about."""
-    path = Path.home() / ".ssh/config"
-    if not path.exists():
-        return {}
-    config = SSHConfig.from_path(str(path))
-    for name in names:
-        found = dict(config.lookup(name))
-        if set(found) - {"hostname"} or found.get("hostname", name) != name:
-            return found
-    return {}
+    return _configured(route, replace(said, user="", port=None, proxy=None))
 
 
 def _once(items: Iterable[T]) -> tuple[T, ...]:
