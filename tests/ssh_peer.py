@@ -154,12 +154,14 @@ class Door(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         """Run a command."""
         path = f"{self.directory}/bin:{os.environ['PATH']}"
+        ends = channel.getpeername(), channel.get_transport().sock.getsockname()
+        told = " ".join(f"{address} {port}" for address, port in ends)
         process = subprocess.Popen(
             ["/bin/sh", "-c", command.decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"PATH": path, "HOME": "/"},
+            env={"PATH": path, "HOME": "/", "SSH_CONNECTION": told},
             start_new_session=True,
         )
         threading.Thread(target=_serve, args=(channel, process), daemon=True).start()

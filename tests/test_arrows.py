@@ -14,7 +14,10 @@ TOP = Path(__file__).resolve().parent.parent
 OURS = ("inventories", "deploys", "templates", "verify", "control", "twin", "prove", "tests", "tasks")
 GROUND = (
     "inventories",
-    *(f"control.{name}" for name in ("advice", "errors", "operator", "pins", "places", "ssh_config")),
+    *(
+        f"control.{name}"
+        for name in ("advice", "errors", "operator", "pins", "piped", "places", "ssh_config")
+    ),
 )
 """What every layer on the controller may stand on."""
 ARROWS: dict[str, tuple[str, ...]] = {
@@ -33,6 +36,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "twin": ("twin", *GROUND),
     "control/pins.py": GROUND,
     "control/ssh_config.py": GROUND,
+    "control/piped.py": GROUND,
     "control": ("control", "deploys", "verify", "twin", "inventories"),
     "prove": ("prove", "control", "deploys", "verify", "twin", "inventories"),
     "tasks.py": ("control", "twin", "prove", "inventories"),

@@ -59,10 +59,19 @@ Host edge1.real.example
 """
     found = route(REAL, config, home)
     assert found.address == "203.0.113.7"
-    assert found.users == ("carol", "deploy", "root")
-    assert found.ports == (2022, 22)
+    assert found.users == ("deploy", "carol", "root")
+    assert found.ports == (22, 2022)
     assert found.keys == (home / ".ssh/work",)
     assert not found.agent
+
+
+def test_what_is_declared_goes_before_what_ssh_config_says_of_every_host(home: Path) -> None:
+    """The first of each proves a change: a login as somebody else over the old port says nothing."""
+    host = REAL.host("edge1").model_copy(update={"ssh": Ssh(port=2222)})
+    (home / ".ssh/config").write_text("Host *\n  Port 22\n  User alice\n  ProxyJump bastion\n")
+    found = route_to(REAL, host, "real")
+    assert (found.ports, found.users) == ((2222, 22), ("deploy", "alice", "root"))
+    assert [jump.ports for jump in found.jumps] == [(22,)]
 
 
 @pytest.mark.parametrize("name", ["edge1", "edge1.real.example", "198.51.100.11", "198.51.100.*", "edge?"])
@@ -117,7 +126,7 @@ def test_proxy_jump_none_means_none(home: Path) -> None:
 
 def test_files_that_ssh_config_includes_are_read(home: Path) -> None:
     (home / ".ssh/work").write_text("Host edge1.real.example\n  User frank\n")
-    assert route(REAL, "Include work\n", home).users[0] == "frank"
+    assert route(REAL, "Include work\n", home).users[1] == "frank"
 
 
 def test_an_unpinned_and_a_changed_key_each_name_the_whole_command_that_helps(home: Path) -> None:

@@ -14,6 +14,7 @@ import paramiko
 from control.errors import TrunklineError
 from deploys._connector.failure import ConnectionLost, TimedOut, Unreachable
 from deploys._connector.login import CHANNEL_SECONDS, Login, log_in
+from deploys._connector.proof import prove_port
 from deploys._connector.pulse import Pulse
 from deploys._connector.route import Route
 from deploys._connector.script import KILL_SECONDS, OUT_OF_TIME, carried, ending, launcher
@@ -97,14 +98,15 @@ class Connection:
         )
 
     def anew(self) -> Connection:
-        """Return a new login as it will be made from now on: the deploy user, the declared port.
+        """Return a new login as it will be made from now on: the deploy user, on the declared port.
 
-        Raises Unreachable when the next person could not log in.
+        Whom and which port ssh_config says beside them proves nothing. Raises Unreachable when the next
+        person could not log in.
         """
         route = self.route
-        users = tuple(user for user in route.users if user != "root") or route.users
-        connection = Connection(replace(route, users=users, ports=route.ports[:1]))
+        connection = Connection(replace(route, users=route.users[:1], ports=route.ports[:1]))
         connection.connect()
+        prove_port(connection)
         return connection
 
     def take_over(self, other: Connection) -> None:

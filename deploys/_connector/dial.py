@@ -10,12 +10,15 @@ from typing import Any
 
 import paramiko
 
+from control.piped import Piped, shell_of
 from control.ssh_config import filled
 from deploys._connector.failure import Unreachable
 from deploys._connector.route import Route
 
 CONNECT_SECONDS = 8
 """How long a port may take to answer."""
+COMMAND_SECONDS = 20
+"""How long a ProxyCommand may take: it may have to log in somewhere first."""
 HEAD_START_SECONDS = 1.0
 """How much earlier than the next one a preferred port is tried."""
 DEAD_PEER_MILLISECONDS = 14_000
@@ -33,9 +36,7 @@ class Stream:
 def dial(route: Route, jump: paramiko.Transport | None = None) -> Stream:
     """Open a stream to the first port of a route that answers; raises Unreachable when none does."""
     if route.proxy_command:
-        port = route.ports[0]
-        command = filled(route.proxy_command, route.address, port, route.users[0], route.host)
-        return Stream(_through_command(route, command), port)
+        return _through_command(route)
     if jump is not None:
         return _through_jump(route, jump)
     return _race(route)
@@ -137,10 +138,19 @@ def _through_jump(route: Route, jump: paramiko.Transport) -> Stream:
     )
 
 
-def _through_command(route: Route, command: str) -> paramiko.ProxyCommand:
-    try:
-        return paramiko.ProxyCommand(command)
-    except OSError as error:
-        raise Unreachable(
-            f"The ProxyCommand for {route.host} cannot be started: {error}.", "Correct ~/.ssh/config."
-        ) from error
+def _through_command(route: Route) -> Stream:
+    """Start the ProxyCommand for one port after the other, until somebody is heard behind it."""
+    reasons = []
+    for port in route.ports:
+        command = filled(route.proxy_command, route.address, port, route.users[0], route.host)
+        stream = Piped(shell_of(command))
+        if stream.heard(COMMAND_SECONDS):
+            return Stream(stream, port)
+        reasons.append(f"port {port}: {stream.last_word() or 'silence'}")
+        stream.close()
+        if command == route.proxy_command:
+            break
+    raise Unreachable(
+        f"{route.host} ({route.address}) is not heard through its ProxyCommand ({'; '.join(reasons)}).",
+        "Try the command of ~/.ssh/config itself; %h in it stands for the address, %p for the port.",
+    )

@@ -26,9 +26,9 @@ class Route:
     host: str
     address: str
     ports: tuple[int, ...]
-    """In the order of preference."""
+    """In the order of preference; the first is the declared one."""
     users: tuple[str, ...]
-    """In the order of preference."""
+    """In the order of preference; the first is the declared one."""
     names: tuple[str, ...]
     """What the host may be called in the file of pinned keys."""
     known_hosts: tuple[Path, ...]
@@ -50,9 +50,10 @@ def route_to(
     ports: Iterable[int] = (),
     override: Mapping[str, Any] | None = None,
 ) -> Route:
-    """Return the way to a host: the model's port, then 22, then `ports`; the deploy user, then root.
+    """Return the way to a host: the declared port and user first, and what else a first contact may need.
 
-    `override` replaces fields (tests and machines that are reached by another address).
+    That is the port and the user that ssh_config says, port 22, `ports`, and root. `override` replaces fields
+    (tests and machines that are reached by another address).
     """
     fqdn = f"{host.name}.{environment.domain}"
     address = str(host.address.ip)
@@ -85,14 +86,19 @@ def _overridden(route: Route, override: Mapping[str, Any]) -> Route:
 
 
 def _configured(route: Route, said: Said) -> Route:
-    """Apply the user's own ssh_config(5) to a route."""
+    """Apply the user's own ssh_config(5) to a route.
+
+    What is declared stays before what is said there: it alone proves that a changed host lets us in again.
+    """
     home = Path.home() / ".ssh"
     own = () if said.only_these else tuple(home / name for name in OWN_KEYS)
+    declared, *later = route.ports
+    deploy, *others = route.users
     return replace(
         route,
         address=said.hostname or route.address,
-        ports=_once((*((said.port,) if said.port else ()), *route.ports)),
-        users=_once((*((said.user,) if said.user else ()), *route.users)),
+        ports=_once((declared, *((said.port,) if said.port else ()), *later)),
+        users=_once((deploy, *((said.user,) if said.user else ()), *others)),
         keys=_once((*said.keys, *own)),
         agent=not said.only_these,
         proxy_command=said.command,
