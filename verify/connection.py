@@ -15,7 +15,8 @@ from typing import Any
 from control import places
 from control.operator import Operator, operator
 from control.pins import known_hosts_of
-from control.ssh_config import Said, files, said_of_host
+from control.piped import shell_of
+from control.ssh_config import Said, files, filled, said_of_host
 from inventories.model import Environment, Host
 from verify.children import run
 
@@ -58,10 +59,14 @@ class Way:
         return None if self.environment.in_twin else operator()
 
     @property
+    def as_themselves(self) -> tuple[str, ...]:
+        """The beginning of an argv that runs as whoever's files count."""
+        return self.operator.as_themselves if self.operator else ()
+
+    @property
     def client(self) -> list[str]:
-        """The beginning of an argv of ssh(1) that may open a connection, as whoever's files count."""
-        mine = self.operator.as_themselves if self.operator else ()
-        return [*mine, "ssh", "-F", str(self.config)]
+        """The beginning of an argv of ssh(1) that may open a connection."""
+        return [*self.as_themselves, "ssh", "-F", str(self.config)]
 
     def write(self) -> None:
         """Write the ssh_config: ours first, then the user's own (the first value of a setting wins)."""
@@ -84,6 +89,20 @@ class Way:
     def end(self, host: Host) -> str:
         """Return the address, or the name, that this way leads to."""
         return self.said(host).hostname or str(host.address.ip)
+
+    def stream(self, host: Host) -> tuple[str, ...]:
+        """Return the argv behind whose input and output sshd's port is; nothing where the way is direct."""
+        said = self.said(host)
+        if said.command:
+            port, name = host.ssh.port, host.name
+            command = filled(said.command, self.end(host), port, host.users.deploy, name)
+            return (*self.as_themselves, *shell_of(command))
+        if not said.jumps:
+            return ()
+        *before, last = said.jumps
+        jumps = ["-J", ",".join(before)] if before else []
+        there = f"[{self.end(host)}]:{host.ssh.port}"
+        return (*self.client, *jumps, "-W", there, _as_uri(last))
 
     def socket(self, host: Host) -> Path:
         """Return the control socket of a host."""
@@ -164,6 +183,10 @@ def root_is_let_in(way: Way, host: Host) -> str:
     argv = [*way.client, "-o", "ControlPath=none", "-l", "root", host.name, "true"]
     done = run(argv, timeout=20)
     return "let in" if done.returncode == 0 else _last_word(done.stderr)
+
+
+def _as_uri(jump: str) -> str:
+    return jump if jump.startswith("ssh://") else f"ssh://{jump}"
 
 
 def _last_word(stderr: bytes) -> str:

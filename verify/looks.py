@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from control.piped import Piped
 from inventories.model import Host
 from verify import calls, crossing, sip_asked, web
 from verify.collector import collect
 from verify.connection import root_is_let_in
 from verify.observed import Observed
-from verify.probes.ssh import Login, NotSsh, Offer, ssh_offer
+from verify.probes.ssh import Login, NotSsh, Offer, offer_on, ssh_offer
 from verify.seen_ports import Ports, stranger_sees
 from verify.snapshot import Snapshot
 from verify.udp_openings import udp_seen
 from verify.vantage import Unseen, Vantage, throw_away
 from verify.verdict import NotProven
+
+STREAM_SECONDS = 20
+"""How long it may take to be heard through jump hosts."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,13 @@ def asked_now(observed: Observed, host: Host) -> Snapshot:
 
 
 def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
-    """Return what sshd offers on each address, or why nothing was heard, as the controller sees it."""
+    """Return what sshd offers on each address, or why nothing was heard, as the controller sees it.
+
+    Where a jump host or a ProxyCommand is between, only the address that it leads to is looked at.
+    """
+    if stream := observed.way.stream(host):
+        end = observed.way.end(host)
+        return {end: _offer_behind(stream, f"{end} port {host.ssh.port}")}
     found: dict[str, Offer | str] = {}
     for address in addresses(host):
         try:
@@ -66,6 +77,17 @@ def offers(observed: Observed, host: Host) -> dict[str, Offer | str]:
     return found
 
 
+def _offer_behind(stream: Sequence[str], place: str) -> Offer | str:
+    with contextlib.closing(Piped(stream)) as sock:
+        if not sock.heard(STREAM_SECONDS):
+            return sock.last_word() or f"no answer within {STREAM_SECONDS} s"
+        sock.settimeout(4)
+        try:
+            return offer_on(sock, place)
+        except (OSError, NotSsh) as error:
+            return str(error)
+
+
 def password_login(observed: Observed, host: Host) -> Answers:
     """Return what sshd answers to a random password on each address.
 
@@ -73,6 +95,11 @@ def password_login(observed: Observed, host: Host) -> Answers:
     where few may knock, and where there is no stranger.
     """
     place = "controller" if host.ssh.sources or "stranger" not in observed.vantages else "stranger"
+    if place == "controller" and (between := observed.way.said(host).through):
+        raise NotProven(
+            f"{between} is between: no password can be tried from here", "the answer to a random password",
+            gates=False,
+        )  # fmt: skip
     with ThreadPoolExecutor() as pool:
         seen = pool.map(lambda a: _logins(observed.vantages[place], host, a), addresses(host))
         return Answers(place, dict(zip(addresses(host), seen, strict=True)))

@@ -53,15 +53,21 @@ class Login:
 
 def ssh_offer(address: str, port: int = 22, *, timeout: float = 5.0, source: str | None = None) -> Offer:
     """Read the server's banner and KEXINIT. Raises OSError or NotSsh."""
-    with connect(address, port, timeout, source) as sock, sock.makefile("rb") as stream:
+    with connect(address, port, timeout, source) as sock:
+        return offer_on(sock, f"{address} port {port}")
+
+
+def offer_on(sock: socket.socket, place: str) -> Offer:
+    """Read the banner and KEXINIT of the server at the other end. Raises OSError or NotSsh."""
+    with sock.makefile("rb") as stream:
         sock.sendall(OWN_BANNER)
         lines = (stream.readline(512) for _ in range(20))  # a server may greet before it (section 4.2)
         banner = next((line for line in lines if line.startswith(b"SSH-") or not line), b"")
         if not banner.startswith((b"SSH-2.0-", b"SSH-1.99-")):
-            raise NotSsh(f"{address} port {port} does not speak SSH 2: it said {banner[:60]!r}")
+            raise NotSsh(f"{place} does not speak SSH 2: it said {banner[:60]!r}")
         size, padding = struct.unpack("!IB", _exactly(stream.read(5), 5))
         if not padding < size <= LARGEST_PACKET:
-            raise NotSsh(f"{address} port {port} sent a packet of {size} bytes")
+            raise NotSsh(f"{place} sent a packet of {size} bytes")
         return read_offer(
             banner.decode("ascii", "replace").strip(), _exactly(stream.read(size - 1), size - 1)
         )
