@@ -1,7 +1,7 @@
 """Production: an example to copy. Replace the addresses, the names and the keys by your own.
 
-`invoke lint --env prod` names every place that still holds an example. A host that is reached through
-another one gets its jump host in ~/.ssh/config (`ProxyJump`), never here: how you get there is yours.
+`invoke lint --env prod` names every place that still holds an example. A jump host stands in ~/.ssh/config
+for `Host web1`, `Host web1.example.com` or `Host 198.51.100.21` (docs/ssh.md), never here: the way is yours.
 """
 
 from inventories.model import (
