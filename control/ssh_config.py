@@ -5,7 +5,6 @@ Deploys and checks both go by this, so that they take the same way. Hosts of a t
 
 from __future__ import annotations
 
-import getpass
 import glob
 import re
 import shlex
@@ -16,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from control.errors import TrunklineError
+from control.operator import operator
 from inventories.model import Environment, Host
 
 DEEPEST_INCLUDE = 16
@@ -164,11 +164,11 @@ class _Reading:
         return True
 
     def _holds(self, kind: str, value: str) -> bool:
-        own = getpass.getuser()
+        own = operator().name
         hostname = self.found.get("hostname", [""])[0]
         if kind == "exec":
             command = filled(value, hostname or self.names[0], 22, own, self.names[0])
-            argv = ["/bin/sh", "-c", command]
+            argv = [*operator().as_themselves, "/bin/sh", "-c", command]
             quiet = subprocess.DEVNULL
             return subprocess.run(argv, stdin=quiet, stdout=quiet, check=False).returncode == 0
         subjects: Mapping[str, Sequence[str]] = {
@@ -182,7 +182,7 @@ class _Reading:
         return kind in ("all", "final")
 
     def _key(self, value: str) -> Path:
-        tokens = {"d": str(Path.home()), "u": getpass.getuser(), "h": self.names[0], "%": "%"}
+        tokens = {"d": str(Path.home()), "u": operator().name, "h": self.names[0], "%": "%"}
         return Path(re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), value)).expanduser()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import paramiko
 
+from control.operator import operator
 from control.piped import Piped, shell_of
 from control.ssh_config import filled
 from deploys._connector.failure import Unreachable
@@ -143,7 +144,7 @@ def _through_command(route: Route) -> Stream:
     reasons = []
     for port in route.ports:
         command = filled(route.proxy_command, route.address, port, route.users[0], route.host)
-        stream = Piped(shell_of(command))
+        stream = Piped((*operator().as_themselves, *shell_of(command)))
         if stream.heard(COMMAND_SECONDS):
             return Stream(stream, port)
         reasons.append(f"port {port}: {stream.last_word() or 'silence'}")

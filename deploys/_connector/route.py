@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from control import places
+from control.operator import operator
 from control.pins import known_hosts_of, trusting
 from control.ssh_config import Said, said_of, said_of_host
 from inventories.model import Environment, Host
@@ -137,7 +137,7 @@ def _jump(name: str, said: Said, user: str, port: str) -> Route:
         host=f"jump host {name}",
         address=address,
         ports=(on,),
-        users=(user or said.user or getpass.getuser(),),
+        users=(user or said.user or operator().name,),
         names=_once((address, name)),
         known_hosts=(Path.home() / ".ssh/known_hosts", Path("/etc/ssh/ssh_known_hosts")),
         keys=(),
