@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prove.row import Evidence, Row, require
-from prove.stage import Stage, Verification
+from prove.seen import Verification
+from prove.stage import Stage
 from twin.gateway import Gateway
 from twin.softswitch import Softswitch
 from twin.twin import Twin

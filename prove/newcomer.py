@@ -49,6 +49,8 @@ LOOPS = "mknod /dev/loop-control c 10 237; for n in $(seq 0 63); do mknod /dev/l
 """The loop devices that every real machine has, and a container has not."""
 TESTS = 3300
 """Seconds for all tests on a bare machine, which makes every image first, inside of this one."""
+LOG = "/root/tests.log"
+"""What the tests say, on the bare machine: one can look while they run."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 UNIT = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--property=Delegate=yes")
 
@@ -132,9 +134,10 @@ def _tests(host: str) -> Callable[[Stage], Evidence]:
     def put(stage: Stage) -> Evidence:
         _, second = lines()
         with machine(stage, host) as walk:
-            ended = walk(f"CI=true {second}", TESTS)
+            ended = walk(f"CI=true {second} > {LOG} 2>&1; code=$?; cat {LOG}; exit $code", TESTS)
         failed = re.findall(r"^(?:FAILED|ERROR) (.{1,300})", ended.stdout, re.MULTILINE)
-        require(not failed, f"{len(failed)} failed: {'; '.join(failed)}")
+        why = "; ".join(re.findall(r"^E +(.{1,600})", ended.stdout, re.MULTILINE)[:40]) if failed else ""
+        require(not failed, f"{len(failed)} failed: {'; '.join(failed)}; because: {why}")
         ended.expect(0)
         summary = ended.stdout.rstrip().splitlines()[-1]
         require(re.search(r"\d+ passed", summary), f"it does not close with pytest's summary: {summary}")

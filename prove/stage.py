@@ -8,11 +8,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from control import places
 from control.verification import ALONE, LEAN
@@ -20,6 +19,7 @@ from inventories.model import Environment, load
 from prove import ledger, release
 from prove.process import Ended, run
 from prove.row import require
+from prove.seen import Verification
 from prove.tree import Edit, lent
 from twin import between
 from twin.gateway import Gateway
@@ -44,30 +44,6 @@ CARRIED = (
 """Nor are its tunnels."""
 FIRST = 1200
 """Seconds that the state's own deploy may take: it builds the images, and the machine may be busy."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What one run of the checks said: each check's entry by its id (host/check)."""
-
-    entries: Mapping[str, Mapping[str, Any]]
-    ended: Ended
-
-    def verdict(self, check: str) -> str:
-        """Return one check's verdict, `absent` where it did not run."""
-        return str(self.entries[check]["verdict"]) if check in self.entries else "absent"
-
-    def roots(self) -> dict[str, str]:
-        """Return what is not ok and not merely blocked: id to verdict."""
-        return {
-            k: str(e["verdict"]) for k, e in self.entries.items() if e["verdict"] not in ("ok", "blocked")
-        }
-
-    def holds(self) -> Verification:
-        """Return itself; raise Disproved unless every check held, naming those that did not."""
-        wrong = [f"{k} {e['verdict']}: {e['seen']}" for k, e in self.entries.items() if e["gates"]]
-        require(not self.ended.code, "; ".join(wrong) or f"{self.ended.code}: {self.ended.tail}")
-        return self
 
 
 @dataclass(frozen=True)

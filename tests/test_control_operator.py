@@ -24,10 +24,11 @@ from pathlib import Path
 import testinfra
 from declared import environment, host
 from inventories.model import Ssh
+from control import pins
 from verify import connection
 
 place, port = Path(sys.argv[1]), int(sys.argv[2])
-connection.INVENTORIES = place
+pins.INVENTORIES = place
 edge = host(address="127.0.0.1/8", ssh=Ssh(port=port)).model_copy(update={"name": "edge1"})
 desk = environment(host()).model_copy(update={"name": "desk", "hosts": (edge,), "in_twin": False})
 (place / "way").mkdir(mode=0o700)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from control.ssh_config import Said
 from inventories.model import Host, load
 from verify import looks
 from verify.observed import Observed
@@ -46,7 +47,8 @@ def seen_from(*places: str, host: Host = BOTH, **by_address: Any) -> looks.Answe
     told.clear()
     told.update({str(getattr(host, field).ip): answer for field, answer in by_address.items()})
     vantages = {name: Place(name) for name in places}
-    return looks.password_login(cast("Observed", SimpleNamespace(vantages=vantages)), host)
+    way = SimpleNamespace(said=lambda host: Said())
+    return looks.password_login(cast("Observed", SimpleNamespace(vantages=vantages, way=way)), host)
 
 
 def test_the_controller_tries_both_families_where_few_may_knock() -> None:
