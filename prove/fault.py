@@ -122,4 +122,6 @@ class Fault:
 
 def _seen(entries: Mapping[str, Mapping[str, Any]], check: str) -> str:
     entry = entries.get(check, {})
+    if root := entry.get("blocked_by"):
+        return f"{root}, {_seen(entries, root)}"
     return str(entry.get("seen") or entry.get("evidence") or "nothing")[:300]
