@@ -191,6 +191,6 @@ ROWS = (
         "no-secret-anywhere",
         "no secret reaches an output, log, process list, report, manifest, public file or git object",
         _put,
-        limit=2400,
+        limit=3600,
     ),
 )
