@@ -51,6 +51,7 @@ from verify.asterisk import (
 from verify.checks import catalogue, check_of
 from verify.dialplan import contexts, harm, reached
 from verify.on_host.asterisk import COMMANDS, PER_NAME
+from verify.on_host.asterisk_cli import DIALPLAN, is_whole
 from verify.snapshot import Snapshot
 from verify.verdict import Failed, NotProven, Warned
 
@@ -262,7 +263,15 @@ def test_the_collector_asks_about_each_name_that_a_list_has() -> None:
         for name in re.findall(pattern, answers[listed])
         if set(name) != {"-"}
     }
-    assert more == set(answers) - set(COMMANDS)
+    assert more == set(answers) - {*COMMANDS, DIALPLAN}
+
+
+def test_a_dialplan_that_lost_a_line_on_its_way_is_not_taken_for_the_whole() -> None:
+    shown = said()[DIALPLAN]
+    assert is_whole(shown)
+    for line in shown.splitlines(keepends=True):
+        if "[extensions.conf:" in line or line.startswith("-="):
+            assert not is_whole(shown.replace(line, "", 1)), line
 
 
 def test_contexts_steps_and_ways_between_them_are_read() -> None:

@@ -20,7 +20,7 @@ PROBE_SOURCES = SOURCES.parent / "probes"
 MODULES = (
     "section", "accounts", "clock", "daemons", "foreign", "kernel", "packages",
     "engine", "docker", "compose", "databases", "nginx", "certificates", "vici", "strongswan", "renewal",
-    "by_sip", "asterisk", "all_sections",
+    "by_sip", "asterisk_cli", "asterisk", "all_sections",
 )  # fmt: skip
 PROBES = ("postgresql", "redis", "arguments", "segment", "ping")
 """Probes that look from the host itself."""

@@ -7,15 +7,15 @@ import os
 import pwd
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from verify.on_host.asterisk_cli import DIALPLAN, console, dialplan
 from verify.on_host.section import SURROUNDINGS, Request, said, section, text
 
 LISTED = ("endpoints", "aors", "auths", "identifies", "registrations", "transports")
 COMMANDS = (
     *(f"pjsip show {kind}" for kind in LISTED),
-    *("pjsip show contacts", "core show version", "rtp show settings", "dialplan show"),
+    *("pjsip show contacts", "core show version", "rtp show settings"),
     *("manager show settings", "manager show users", "http show status", "logger show channels"),
     *("ari show users", "ari show apps"),
 )
@@ -38,15 +38,14 @@ def asterisk(request: Request) -> dict[str, Any] | None:
     if not asked:
         return None
     console("core waitfullybooted")
-    with ThreadPoolExecutor(4) as pool:
-        answers = dict(zip(COMMANDS, pool.map(console, COMMANDS), strict=True))
-        more = [
-            f"{command} {name}"
-            for listed, pattern, command in PER_NAME
-            for name in dict.fromkeys(re.findall(pattern, answers[listed]))
-            if not set(name) <= set("-")
-        ]
-        answers |= dict(zip(more, pool.map(console, more), strict=True))
+    answers = {command: console(command) for command in COMMANDS} | {DIALPLAN: dialplan()}
+    more = [
+        f"{command} {name}"
+        for listed, pattern, command in PER_NAME
+        for name in dict.fromkeys(re.findall(pattern, answers[listed]))
+        if not set(name) <= set("-")
+    ]
+    answers |= {command: console(command) for command in more}
     told = re.search(r"(?m)^ cert_file +: (/\S+)", answers.get("pjsip show transport tls", ""))
     return {
         "said": answers,
@@ -54,11 +53,6 @@ def asterisk(request: Request) -> dict[str, Any] | None:
         "writes": _writes(asked["unit"]),
         "certificate": text(told[1]) if told else "",
     }
-
-
-def console(command: str) -> str:
-    """Return what a command of the console prints."""
-    return said("asterisk", "-rx", command)
 
 
 def _recordings(path: str) -> dict[str, Any]:
