@@ -128,7 +128,7 @@ def answering(observed: Observed, host: Host) -> Iterator[None]:
     }  # fmt: skip
     from subprocess import PIPE
 
-    from verify.vantage import ROOT
+    from verify.station import ROOT
 
     argv = [sys.executable, "-m", "twin.application"]
     begun = twin_of(observed).spawn(host.name, argv, cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True)

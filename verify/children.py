@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _running: set[subprocess.Popen[bytes]] = set()
+_forked: set[int] = set()
 _guard = threading.Lock()
 
 
@@ -33,8 +36,24 @@ def run(
         return subprocess.CompletedProcess(argv, child.returncode, out, err)
 
 
+@contextlib.contextmanager
+def forked(pid: int) -> Iterator[None]:
+    """Know a process that somebody else has started, while it runs."""
+    with _guard:
+        _forked.add(pid)
+    try:
+        yield
+    finally:
+        with _guard:
+            _forked.discard(pid)
+
+
 def end_all() -> None:
     """Ask every program that still runs to end."""
-    with _guard, contextlib.suppress(ProcessLookupError):
+    with _guard:
         for child in _running:
-            child.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+        for pid in _forked - {0}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)

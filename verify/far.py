@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from inventories.model import Environment, Host, Peer
 from verify.observed import Observed
+from verify.station import Station
 from verify.vantage import Vantage
 from verify.verdict import NotProven
 
 REHEARSE = "Rehearse: the twin has an office for each peer, with somebody behind its gateway."
 
 
-def vantages(environment: Environment, instance: str) -> dict[str, Vantage]:
-    """Return the places of a twin."""
+def inside(instance: str, node: str, station: Station | None, name: str = "") -> Vantage:
+    """Return a node of a twin, by its own name where none is given."""
     from twin.enter import enter_argv
+
+    return Vantage(name or node, tuple(enter_argv(instance, node)), enter=(instance, node), station=station)
+
+
+def vantages(environment: Environment, instance: str, station: Station | None) -> dict[str, Vantage]:
+    """Return the places of a twin."""
     from twin.layout import WORLD, layout_of
     from twin.offices import beside, offices
 
     def place(name: str, node: str) -> tuple[str, Vantage]:
-        return name, Vantage(node, tuple(enter_argv(instance, node)))
+        return name, inside(instance, node, station)
 
     layout = layout_of(environment, instance)
     found = [
@@ -27,9 +36,9 @@ def vantages(environment: Environment, instance: str) -> dict[str, Vantage]:
         for name, node in ((_behind(host, peer), office.pbx), (_outer(host, peer), office.outer))
     ]
     found += [place(link.node, link.node) for link in beside(environment) if link.addresses]
-    world = tuple(enter_argv(instance, WORLD))
+    world = inside(instance, WORLD, station)
     cables = {
-        _cable(h): Vantage(_cable(h), world, layout.wire(h.name).end)
+        _cable(h): replace(world, name=_cable(h), interface=layout.wire(h.name).end)
         for h in environment.hosts
         if h.strongswan
     }

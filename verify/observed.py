@@ -16,6 +16,7 @@ from verify.children import end_all
 from verify.collector import collect
 from verify.connection import Connection, Way, connect
 from verify.snapshot import Snapshot
+from verify.station import Station
 from verify.vantage import Vantage
 
 T = TypeVar("T")
@@ -32,6 +33,8 @@ class Observed:
         self.thorough = thorough
         self.around_tunnels: dict[str, Vantage] = {}
         """Places that only tunnels are looked at from: they are nobody's who knocks at a port."""
+        self.station: Station | None = None
+        """Where probes are forked."""
         self.directory = Path(tempfile.mkdtemp(prefix="trunkline-", dir=operator().temporary))
         self.way = Way(environment, instance, self.directory)
         self.way.write()
@@ -82,6 +85,8 @@ class Observed:
         self._pool.shutdown(wait=False, cancel_futures=True)
         end_all()
         self._pool.shutdown(wait=True)
+        if self.station is not None:
+            self.station.close()
         for (name, _), future in self._looks.items():
             if name == "connection" and not future.cancelled() and future.exception() is None:
                 future.result().close()

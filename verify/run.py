@@ -15,6 +15,7 @@ from inventories.model import Environment, Host, ModelError, Problem, load
 from verify import far
 from verify.observed import Observed
 from verify.report import Report
+from verify.station import Station
 from verify.vantage import Vantage
 
 
@@ -42,15 +43,19 @@ class Run:
 
     def look(self) -> Observed:
         """Take the controller's place in the network, and begin."""
-        vantages, around = {"controller": Vantage("controller")}, dict[str, Vantage]()
+        around = dict[str, Vantage]()
         if self.environment.in_twin:
-            from twin.enter import enter, enter_argv
+            from twin.enter import enter
 
-            vantages["stranger"] = Vantage("stranger", tuple(enter_argv(self.instance, "stranger")))
-            around = far.vantages(self.environment, self.instance)
             enter(self.instance, "controller")
+        station = Station()
+        vantages = {"controller": Vantage("controller", station=station)}
+        if self.environment.in_twin:
+            vantages["stranger"] = far.inside(self.instance, "stranger", station)
+            around = far.vantages(self.environment, self.instance, station)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left open
         self.observed = Observed(self.environment, self.instance, vantages, thorough=self.disruptive)
+        self.observed.station = station
         self.observed.around_tunnels = around
         return self.observed
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from inventories.model import Asterisk, Host, Route, Trunk
+from verify.far import inside
 from verify.observed import Observed
 from verify.passwords import Passwords
 from verify.vantage import Unseen, Vantage, throw_away
@@ -118,10 +119,12 @@ def places(observed: Observed, host: Host) -> dict[str, tuple[Trunk, Vantage, st
     if not observed.environment.in_twin:
         return {}
     from twin.carriers import carriers
-    from twin.enter import enter_argv
+
+    def at(trunk: Trunk, node: str, address: str) -> Vantage:
+        return inside(observed.instance, node, observed.station, f"{trunk.name} {address}")
 
     return {
-        address: (trunk, _at(trunk, address, enter_argv(observed.instance, proxy.node)), address)
+        address: (trunk, at(trunk, proxy.node, address), address)
         for each in carriers(observed.environment)
         for its, trunk in each.lines
         if its.name == host.name and trunk.addresses
@@ -140,10 +143,6 @@ def addresses_of_carriers(observed: Observed, host: Host) -> tuple[str, ...]:
         each for each in carriers(observed.environment) if any(h.name == host.name for h, _ in each.lines)
     )
     return tuple(address for each in every for address in each.addresses)
-
-
-def _at(trunk: Trunk, address: str, prefix: list[str]) -> Vantage:
-    return Vantage(f"{trunk.name} {address}", tuple(prefix))
 
 
 def sip_asked(observed: Observed, host: Host) -> Asked:

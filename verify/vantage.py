@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from verify.children import run
-
-ROOT = Path(__file__).resolve().parent.parent
+from verify.station import ROOT, Station, surroundings
 
 
 class Unseen(Exception):
@@ -28,21 +27,36 @@ class Vantage:
     prefix: tuple[str, ...] = ()
     interface: str = ""
     """Where one looks at a cable: its end."""
+    enter: tuple[str, ...] = ()
+    """The twin and the node that `prefix` leads into."""
+    station: Station | None = field(default=None, repr=False, compare=False)
+    """Where probes are forked, where there is one that gets there."""
 
     def probe(
         self, name: str, *arguments: str, timeout: float = 60, input: bytes | None = None
     ) -> dict[str, Any]:
         """Run `verify.probes.<name>` from here and return what it saw. Raises Unseen."""
-        argv = [sys.executable, "-m", f"verify.probes.{name}", *arguments, "--json"]
-        found: dict[str, Any] = json.loads(self.run(*argv, timeout=timeout, input=input))
+        module, arguments = f"verify.probes.{name}", (*arguments, "--json")
+        if self.station is None:
+            said = self.run(sys.executable, "-m", module, *arguments, timeout=timeout, input=input)
+        else:
+            start = partial(self.station.run, module, arguments, enter=self.enter, input=input)
+            said = self._said(module, start, timeout)
+        found: dict[str, Any] = json.loads(said)
         return found
 
     def run(self, *argv: str, timeout: float = 20, input: bytes | None = None) -> str:
         """Run a program from here, feed it `input`, and return what it prints. Raises Unseen."""
+        start = partial(run, [*self.prefix, *argv], input=input, cwd=ROOT, env=surroundings())
+        return self._said(argv[0], start, timeout)
+
+    def _said(
+        self, what: str, start: Callable[..., subprocess.CompletedProcess[bytes]], timeout: float
+    ) -> str:
         try:
-            done = run([*self.prefix, *argv], timeout=timeout, input=input, cwd=ROOT, env=_surroundings())
+            done = start(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            raise Unseen(f"{argv[0]} from {self.name} took longer than {timeout:.0f} s") from error
+            raise Unseen(f"{what} from {self.name} took longer than {timeout:.0f} s") from error
         if done.returncode:
             lines = done.stderr.decode(errors="replace").strip().splitlines() or [
                 f"ended with {done.returncode}"
@@ -56,7 +70,3 @@ def throw_away(version: int = 4) -> str:
     if version == 6:
         return f"2001:db8:ffff::{secrets.randbelow(4096) + 4096:x}"
     return f"203.0.113.{secrets.randbelow(120) + 130}"
-
-
-def _surroundings() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
