@@ -78,7 +78,7 @@ def test_a_blind_sweep_says_that_its_control_is_silent() -> None:
 
 
 def test_the_syn_is_what_scapy_reads_as_a_syn_with_a_right_checksum() -> None:
-    data = segment.syn("192.0.2.1", "198.51.100.7", 40000, 443, 7)
+    data = segment.Syns("192.0.2.1", "198.51.100.7", 40000, 7).to(443)
     packet = IP(src="192.0.2.1", dst="198.51.100.7") / TCP(data)
     assert (packet[TCP].dport, packet[TCP].sport, str(packet[TCP].flags)) == (443, 40000, "S")
     held = packet[TCP].chksum

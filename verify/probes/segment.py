@@ -11,25 +11,42 @@ HEADER = struct.Struct("!HHIIBBHHH")
 MAXIMUM_SEGMENT = b"\x02\x04\x05\xb4"  # option 2, 1460 bytes: a SYN without it looks odd to some filters
 
 
-def syn(source: str, target: str, source_port: int, port: int, sequence: int) -> bytes:
-    """Return a SYN segment; for IPv6 the checksum is left to the kernel (IPV6_CHECKSUM, RFC 3542)."""
-    header = HEADER.pack(source_port, port, sequence, 0, 6 << 4, SYN, 64240, 0, 0) + MAXIMUM_SEGMENT
-    if ":" in target:
-        return header
-    pseudo = (
-        IPv4Address(source).packed
-        + IPv4Address(target).packed
-        + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(header))
-    )
-    return header[:16] + struct.pack("!H", checksum(pseudo + header)) + header[18:]
+PORT = struct.Struct("!H")
+
+
+class Syns:
+    """SYN segments that differ in their port alone: what they share is summed up once (RFC 1071).
+
+    For IPv6 the checksum is left to the kernel (IPV6_CHECKSUM, RFC 3542).
+    """
+
+    def __init__(self, source: str, target: str, source_port: int, sequence: int) -> None:
+        header = HEADER.pack(source_port, 0, sequence, 0, 6 << 4, SYN, 64240, 0, 0) + MAXIMUM_SEGMENT
+        self._before, self._between, self._after = header[:2], header[4:16], header[18:]
+        self._base: int | None = None
+        if ":" not in target:
+            pseudo = IPv4Address(source).packed + IPv4Address(target).packed
+            self._base = _sum(pseudo + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(header)) + header)
+
+    def to(self, port: int) -> bytes:
+        """Return the segment for a port."""
+        check = 0 if self._base is None else ~_folded(self._base + port) & 0xFFFF
+        return self._before + PORT.pack(port) + self._between + PORT.pack(check) + self._after
 
 
 def checksum(data: bytes) -> int:
     """Return the Internet checksum of an even number of bytes (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    return ~_folded(_sum(data)) & 0xFFFF
+
+
+def _sum(data: bytes) -> int:
+    return sum(struct.unpack(f"!{len(data) // 2}H", data))
+
+
+def _folded(total: int) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return total
 
 
 def answer(segment: bytes, source_port: int) -> tuple[int, str] | None:

@@ -94,6 +94,7 @@ class _Raw:
         self.socket.connect((self.target, 0))
         self.socket.setblocking(False)
         self.source = str(self.socket.getsockname()[0])
+        self.syns = segment.Syns(self.source, self.target, self.source_port, secrets.randbits(32))
         self.seen: dict[int, str] = {}
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ class _Raw:
                 self._listen(ahead)
 
     def _send(self, number: int) -> None:
-        data = segment.syn(self.source, self.target, self.source_port, number, secrets.randbits(32))
+        data = self.syns.to(number)
         while True:
             try:
                 self.socket.send(data)
