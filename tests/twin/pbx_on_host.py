@@ -14,6 +14,7 @@ from typing import Any
 
 import asterisk_site
 from asterisk_site import HOST
+from own_twin import own
 
 from control.engine import Engine, StepEvent
 from inventories.model import Environment
@@ -109,19 +110,10 @@ class Pbx:
 @contextmanager
 def deployed(lab: Environment, name: str) -> Iterator[Pbx]:
     """Lend the host with one tenant, in a twin of its own."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(HERE), *([before] if before else ())))
     pbx = Pbx(lab, name)
-    pbx.twin.erase()
-    try:
-        pbx.twin.up()
+    with own(pbx.twin):
         pbx.deploy("one")
         yield pbx
-    finally:
-        pbx.twin.erase()
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
 
 
 def sounded(call: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import nginx_site
 import pytest
+from own_twin import own
 from web_on_host import HOST, PASSWORD, WebHost
 
 from deploys.nginx import server_of
@@ -44,7 +45,8 @@ CASES = {
 @pytest.fixture(scope="module")
 def web(lab: Environment) -> Iterator[WebHost]:
     """A host that serves the first release without an authority."""
-    with WebHost(lab) as web:
+    web = WebHost(lab)
+    with own(web.twin):
         web.application()
         web.deploy("bare")
         yield web

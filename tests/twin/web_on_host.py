@@ -11,7 +11,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import nginx_site
@@ -66,19 +65,6 @@ class WebHost:
         self.environment = lab.model_copy(update={"hosts": (host,), "databases": ()})
         self.twin = Twin(self.environment, f"{os.environ.get('TRUNKLINE_TWIN', 'lab')}-web")
         self.address = str(host.address.ip)
-        self._path = os.environ.get("PYTHONPATH")
-
-    def __enter__(self) -> WebHost:
-        os.environ["PYTHONPATH"] = str(HERE)
-        self.twin.erase()
-        self.twin.up()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        os.environ.pop("PYTHONPATH")
-        if self._path is not None:
-            os.environ["PYTHONPATH"] = self._path
-        self.twin.erase()
 
     def run(self, script: str) -> str:
         """Run a script on the host, which must succeed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from own_twin import own
 from web_on_host import HOST, WebHost
 
 from inventories.model import Environment
@@ -16,7 +17,8 @@ HOOK = "/etc/letsencrypt/renewal-hooks/deploy/trunkline"
 @pytest.fixture(scope="module")
 def web(lab: Environment) -> Iterator[WebHost]:
     """A host with placeholders, which nginx serves with."""
-    with WebHost(lab) as web:
+    web = WebHost(lab)
+    with own(web.twin):
         web.application()
         web.deploy("bare")
         yield web

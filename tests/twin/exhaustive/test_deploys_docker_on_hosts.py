@@ -7,18 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker_site
 import pytest
 from docker_site import CONTROLLERS, EVERYONES
+from own_twin import own
 
 from control.engine import ApplyFailed, Engine, StepEvent
 from inventories.model import Environment
 from twin.enter import enter_argv
 from twin.twin import Twin
 
-HERE = Path(__file__).resolve().parents[1]
 HOST = "web1"
 BY_HAND, LOOPBACK = 9999, 8000
 PASSWORD = "correct horse battery: staple"
@@ -81,22 +80,13 @@ class Ports:
 @pytest.fixture(scope="module")
 def ports(lab: Environment) -> Iterator[Ports]:
     """A host with a declared stack, and beside it what somebody has published by hand."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(HERE)
     ports = Ports(lab)
-    ports.twin.erase()
-    try:
-        ports.twin.up()
+    with own(ports.twin):
         ports.deploy("first")
         image = ports.run("docker image ls --quiet --no-trunc").split()[0]
         ports.run(f"docker run -d --restart always --name hand -p {BY_HAND}:6379 {image}")
         ports.run(f"docker run -d --restart always --name own -p 127.0.0.1:{LOOPBACK}:6379 {image}")
         yield ports
-    finally:
-        ports.twin.erase()
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
 
 
 def only_what_is_declared_is_open(ports: Ports) -> None:

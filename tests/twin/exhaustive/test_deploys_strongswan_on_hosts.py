@@ -6,11 +6,11 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 import strongswan_site
 from cryptography.x509 import load_pem_x509_certificate
+from own_twin import own
 from strongswan_site import ADDRESSES, OTHER
 
 from control.authority import authority, leaf
@@ -19,7 +19,6 @@ from inventories.model import Environment
 from twin.twin import Twin
 from verify.rest import REPLACED
 
-HERE = Path(__file__).resolve().parents[1]
 ONE, TWO = ADDRESSES
 PASSWORD = "correct horse battery: staple"
 FAR = {name: ADDRESSES[other].partition("/")[0] for name, other in OTHER.items()}
@@ -118,19 +117,10 @@ class Tunnel:
 @pytest.fixture(scope="module")
 def tunnel(lab: Environment) -> Iterator[Tunnel]:
     """Both hosts deployed."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(HERE)
     tunnel = Tunnel(lab)
-    tunnel.twin.erase()
-    try:
-        tunnel.twin.up()
+    with own(tunnel.twin):
         tunnel.deploy("one")
         yield tunnel
-    finally:
-        tunnel.twin.erase()
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
 
 
 def test_the_tunnel_is_up_from_both_ends(tunnel: Tunnel) -> None:
