@@ -91,8 +91,8 @@ def test_an_interrupted_run_ends_what_it_has_forked(station: Station, silent: in
 def test_where_the_forking_process_is_gone_nothing_is_taken_for_seen(silent: int) -> None:
     made = Station()
     made.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        made.run("verify.probes.tcp", ["127.0.0.1", "--ports", str(silent)], timeout=5)
+    with pytest.raises(Unseen, match=r"verify\.probes\.tcp cannot be started from controller: Bad file"):
+        Vantage("controller", station=made).probe("tcp", "127.0.0.1", "--ports", str(silent))
 
 
 def test_no_probe_is_left_a_zombie(station: Station) -> None:

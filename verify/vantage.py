@@ -57,6 +57,8 @@ class Vantage:
             done = start(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise Unseen(f"{what} from {self.name} took longer than {timeout:.0f} s") from error
+        except OSError as error:
+            raise Unseen(f"{what} cannot be started from {self.name}: {error.strerror}") from error
         if done.returncode:
             lines = done.stderr.decode(errors="replace").strip().splitlines() or [
                 f"ended with {done.returncode}"
