@@ -91,7 +91,8 @@ def test_the_last_setting_of_apt_wins() -> None:
 def ruleset(priority: int = -1, verdict: str = "reject") -> list[dict[str, object]]:
     """Return what `nft -j list ruleset` says of one ban."""
     timed = {"elem": {"val": "203.0.113.8", "timeout": 9}}
-    match = {"match": {"op": "==", "left": {}, "right": "@addr-set-sshd"}}
+    source = {"payload": {"protocol": "ip", "field": "saddr"}}
+    match = {"match": {"op": "==", "left": source, "right": "@addr-set-sshd"}}
     return [
         {"chain": {"table": "f2b-table", "name": "f2b-chain", "hook": "input", "prio": priority}},
         {"set": {"table": "f2b-table", "name": "addr-set-sshd", "elem": ["203.0.113.9", timed]}},
@@ -103,6 +104,22 @@ def test_a_ban_counts_when_it_refuses_before_ufw_is_asked() -> None:
     assert refused(ruleset()) == {"203.0.113.9", "203.0.113.8"}
     assert refused(ruleset(priority=10)) == set()
     assert refused(ruleset(verdict="accept")) == set()
+
+
+def test_networks_that_may_come_through_a_tunnel_alone_are_not_taken_for_banned() -> None:
+    network = {"prefix": {"addr": "10.10.10.0", "len": 24}}
+    source = {"payload": {"protocol": "ip", "field": "saddr"}}
+    carried = {"match": {"op": "==", "left": source, "right": "@remote"}}
+    around = {"match": {"op": "==", "left": {"meta": {"key": "ipsec"}}, "right": False}}
+    table = "trunkline_tunnels"
+    tunnels = [
+        {"chain": {"table": table, "name": "arriving", "hook": "prerouting", "prio": -300}},
+        {"set": {"table": table, "name": "remote", "elem": [network, "192.0.2.9"]}},
+        {"rule": {"table": table, "chain": "arriving", "expr": [carried, around, {"drop": None}]}},
+    ]
+    assert refused([*tunnels, *ruleset()]) == {"203.0.113.9", "203.0.113.8"}
+    tunnels[-1] = {"rule": {"table": table, "chain": "arriving", "expr": [carried, {"drop": None}]}}
+    assert refused(tunnels) == {"10.10.10.0/24", "192.0.2.9"}
 
 
 def test_a_section_that_broke_harms_no_other_and_proves_nothing() -> None:

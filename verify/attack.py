@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from ipaddress import ip_address
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from inventories.model import Host
@@ -44,11 +45,7 @@ class Attack:
             self._err(self.observed.vantages["controller"])
         time.sleep(2)
         trusted = self.observed.environment.never_banned(self.declared)
-        return {
-            address
-            for address in self.refused()
-            if any(ip_address(address) in n for n in trusted if n.version == ip_address(address).version)
-        }
+        return {address for address in self.refused() if _touches(address, trusted)}
 
     def _err(self, vantage: Vantage, *where: str) -> None:
         """Send as many wrong passwords as one connection takes."""
@@ -79,6 +76,12 @@ class Attack:
         self.observed.connection(self.declared).python(FORGIVE.format(self.source), 20)
 
 
+def _touches(refused: str, trusted: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Say whether an address or network that is refused has one in it that is trusted."""
+    network = ip_network(refused)
+    return any(network.overlaps(each) for each in trusted if each.version == network.version)
+
+
 def refused(ruleset: list[dict[str, Any]]) -> set[str]:
     """Return the addresses that nftables refuses before UFW's chains are asked (a hook before priority 0)."""
     hooked = {
@@ -89,9 +92,7 @@ def refused(ruleset: list[dict[str, Any]]) -> set[str]:
         and item["chain"]["prio"] < 0
     }
     rules = [item["rule"] for item in ruleset if "rule" in item and item["rule"]["chain"] in hooked]
-    used = {
-        set_of(rule) for rule in rules if any("reject" in part or "drop" in part for part in rule["expr"])
-    }
+    used = {set_of(rule) for rule in rules if _is_ban(rule)}
     sets = (item["set"] for item in ruleset if "set" in item)
     return {_address(element) for each in sets if each["name"] in used for element in each.get("elem", ())}
 
@@ -102,8 +103,17 @@ def set_of(rule: dict[str, Any]) -> str:
     return next((r.removeprefix("@") for r in rights if isinstance(r, str) and r.startswith("@")), "")
 
 
+def _is_ban(rule: dict[str, Any]) -> bool:
+    """Say whether a rule refuses by addresses and ports alone, not by the way a packet has come."""
+    ends = any("reject" in part or "drop" in part for part in rule["expr"])
+    asked = [part["match"]["left"] for part in rule["expr"] if "match" in part]
+    return ends and all("payload" in left or left.get("meta", {}).get("key") == "l4proto" for left in asked)
+
+
 def _address(element: Any) -> str:
-    """Return an element's address: nft wraps one that has a timeout or a counter."""
+    """Return an element's address or network: nft wraps one that has a timeout or a counter."""
     while isinstance(element, dict):
+        if "prefix" in element:
+            return f"{element['prefix']['addr']}/{element['prefix']['len']}"
         element = element.get("elem", element.get("val", ""))
     return str(element)
