@@ -8,12 +8,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from verify.children import end_all
 from verify.station import Station
-from verify.vantage import Unseen, Vantage
+from verify.vantage import Unseen, Vantage, throw_away
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,10 @@ def test_no_probe_is_left_a_zombie(station: Station) -> None:
     listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "stat="], capture_output=True, text=True)
     assert "Z" not in listed.stdout
     assert os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize(("version", "network"), [(4, "203.0.113.128/25"), (6, "2001:db8:ffff::/48")])
+def test_no_two_looks_of_a_run_borrow_the_same_address(version: int, network: str) -> None:
+    lent = [ip_address(throw_away(version)) for _ in range(120)]
+    assert len(set(lent)) == 120
+    assert all(address in ip_network(network) for address in lent)

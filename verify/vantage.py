@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
+from random import SystemRandom
 from typing import Any
 
 from verify.children import run
@@ -68,7 +69,19 @@ class Vantage:
 
 
 def throw_away(version: int = 4) -> str:
-    """Return an address of the stranger's own network that nobody else uses (RFC 5737, RFC 3849)."""
-    if version == 6:
-        return f"2001:db8:ffff::{secrets.randbelow(4096) + 4096:x}"
-    return f"203.0.113.{secrets.randbelow(120) + 130}"
+    """Return an address of the stranger's own network that nobody else uses (RFC 5737, RFC 3849).
+
+    Each look of a run gets another one: two that look at a time cannot both borrow the same.
+    """
+    return next(_NOBODYS[version])
+
+
+def _nobodys(prefix: str, written: str, numbers: range) -> Iterator[str]:
+    """Yield every address of a range in turn, again and again, each run in an order of its own."""
+    return cycle([f"{prefix}{number:{written}}" for number in SystemRandom().sample(numbers, len(numbers))])
+
+
+_NOBODYS = {
+    4: _nobodys("203.0.113.", "d", range(130, 250)),
+    6: _nobodys("2001:db8:ffff::", "x", range(4096, 8192)),
+}
