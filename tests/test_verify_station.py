@@ -81,11 +81,18 @@ def test_one_that_takes_too_long_is_ended(station: Station, silent: int) -> None
 
 
 def test_an_interrupted_run_ends_what_it_has_forked(station: Station, silent: int) -> None:
-    ended = threading.Timer(2, end_all)
-    ended.start()
-    done = station.run(
-        "verify.probes.ssh", ["127.0.0.1", "--port", str(silent), "--timeout", "60"], timeout=50
-    )
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not over.wait(0.5):
+            end_all()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    words = ["127.0.0.1", "--port", str(silent), "--timeout", "60"]
+    done = station.run("verify.probes.ssh", words, timeout=50)
+    over.set()
+    thread.join()
     assert done.returncode == -9
 
 
