@@ -191,6 +191,6 @@ ROWS = (
         "no-secret-anywhere",
         "no secret reaches an output, log, process list, report, manifest, public file or git object",
         _put,
-        limit=3600,
+        limit=2400,
     ),
 )

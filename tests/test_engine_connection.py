@@ -83,8 +83,8 @@ def test_much_input_and_much_output_pass_in_both_directions(root: Connection) ->
 
 def test_a_daemon_that_keeps_the_pipe_does_not_hold_the_command_back(root: Connection) -> None:
     started = time.monotonic()
-    assert root.run("sleep 60 & echo started").text == "started\n"
-    assert time.monotonic() - started < 20
+    assert root.run("sleep 30 & echo started").text == "started\n"
+    assert time.monotonic() - started < 5
 
 
 def test_a_command_that_takes_too_long_is_ended_on_the_host(root: Connection) -> None:
@@ -131,7 +131,7 @@ def test_a_frozen_host_is_noticed_although_its_kernel_still_acknowledges(
         started = time.monotonic()
         with pytest.raises(ConnectionLost, match="was lost"):
             connection.run("true")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 5
 
 
 def test_a_connection_that_breaks_in_mid_command_is_lost_and_not_a_success(tmp_path: Path) -> None:

@@ -23,9 +23,8 @@ from deploys._engine.child import PATIENCE_SECONDS
 from inventories.lab import environment
 
 __all__ = ["bench", "servers"]
-SOON = PATIENCE_SECONDS + 20
-"""Within so many seconds a deploy has ended that was told to, and would take ten minutes; 20 of them for a
-busy machine."""
+SOON = PATIENCE_SECONDS + 10
+"""Within so many seconds a deploy has ended that was told to; ten of them for a busy machine."""
 
 
 def test_losing_the_lock_in_mid_apply_stops_it(bench: Bench) -> None:

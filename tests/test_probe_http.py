@@ -143,7 +143,7 @@ def test_a_websocket_counts_only_with_the_right_answer_to_its_key(site: int) -> 
 def test_a_peer_that_drips_is_cut_off_in_time(site: int) -> None:
     began = time.monotonic()
     reply = exchange(Request(url("/drip")), "127.0.0.1", port=site, timeout=0.6)
-    assert time.monotonic() - began < 5  # it would drip for ten seconds
+    assert time.monotonic() - began < 1.5
     assert (reply.status, reply.error) == (0, "no whole answer within 1 s")
 
 

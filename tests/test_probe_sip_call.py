@@ -176,6 +176,7 @@ def test_a_session_that_is_too_short_is_asked_for_again() -> None:
     with called(least, session=60, refresher="uac") as (server, call):
         timer = dialog(call).timer
         server.wait("ACK", 2)  # of the 422, and of the 200
+        assert header(server.seen[-1], "CSeq").split()[1] == "ACK"
     assert (timer.seconds, timer.refresher) == (90, "we")
 
 

@@ -67,7 +67,7 @@ class Station:
                     socket.send_fds(self._asking, [json.dumps(message).encode()], [*files, tell])
             finally:
                 os.close(tell)
-            return _end_of(ends.fileno(), time.monotonic() + timeout, str(message["module"]))
+            return _end_of(ends.fileno(), timeout, str(message["module"]))
 
 
 def surroundings() -> dict[str, str]:
@@ -75,9 +75,9 @@ def surroundings() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _end_of(told: int, deadline: float, module: str) -> int:
+def _end_of(told: int, timeout: float, module: str) -> int:
     """Return a probe's exit code, -9 where it ended without one. Raises subprocess.TimeoutExpired."""
-    pid = 0
+    pid, deadline = 0, time.monotonic() + timeout
     try:
         pid = int(_line(told, deadline) or 0)
         with children.forked(pid):
@@ -86,7 +86,7 @@ def _end_of(told: int, deadline: float, module: str) -> int:
         if pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        raise subprocess.TimeoutExpired(module, deadline) from None
+        raise subprocess.TimeoutExpired(module, timeout) from None
 
 
 def _line(file: int, deadline: float) -> bytes:

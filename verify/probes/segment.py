@@ -8,10 +8,8 @@ from ipaddress import IPv4Address
 
 SYN, RST, ACK = 0x02, 0x04, 0x10
 HEADER = struct.Struct("!HHIIBBHHH")
-MAXIMUM_SEGMENT = b"\x02\x04\x05\xb4"  # option 2, 1460 bytes: a SYN without it looks odd to some filters
-
-
 PORT = struct.Struct("!H")
+MAXIMUM_SEGMENT = b"\x02\x04\x05\xb4"  # option 2, 1460 bytes: a SYN without it looks odd to some filters
 
 
 class Syns:
